@@ -1,0 +1,51 @@
+/**
+ * Aperto's public names, and the one place where its layers are put together: the node layer knows topics
+ * only by what it asks of them.
+ */
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { PeerSession } from './node/peer-session.ts';
+import { listen, type ServeOptions } from './node/serve.ts';
+import { type AttachOptions, Server } from './node/server.ts';
+import { Topics } from './topics/topics.ts';
+
+/**
+ * Starts a server with an HTTP server of its own. Resolves when it listens.
+ * @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL; what listening throws, such as EADDRINUSE.
+ */
+export function serve<Data = undefined>(options: ServeOptions<Data>): Promise<Server<Data>> {
+  return listen(options, new Topics<PeerSession<unknown>>());
+}
+
+/**
+ * Adds WebSocket routes to an HTTP server that exists. Upgrades that no route matches are left to its
+ * other listeners.
+ * @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL
+ */
+export function attach<Data = undefined>(
+  httpServer: HttpServer | HttpsServer,
+  options: AttachOptions<Data>,
+): Server<Data> {
+  return new Server(httpServer, false, new Topics<PeerSession<unknown>>(), options);
+}
+
+export { type ConnectOptions, connect } from './node/connect.ts';
+export { prepareMessage, type Sendable } from './node/data.ts';
+export type { ClientPeer, Peer, UpgradeRequest } from './node/peer.ts';
+export type { CloseInfo, PeerHandlers, SlowPeerPolicy } from './node/peer-session.ts';
+export { RejectUpgrade, type RejectUpgradeOptions } from './node/reject-upgrade.ts';
+export type { Route } from './node/routes.ts';
+export type { ServeOptions } from './node/serve.ts';
+export type { AttachOptions, CloseOptions, Server } from './node/server.ts';
+export { CloseCode } from './protocol/close-codes.ts';
+export {
+  ApertoError,
+  type ErrorCode,
+  type ErrorRow,
+  type ErrorSide,
+  errorTable,
+  type RefusedResponse,
+} from './protocol/errors.ts';
+export { defaultLimits, type Limits } from './protocol/limits.ts';
+export type { Message } from './protocol/messages/message-assembler.ts';
+export type { PreparedMessage } from './protocol/messages/prepared-message.ts';

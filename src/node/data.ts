@@ -1,0 +1,64 @@
+import { isWireCloseCode } from '../protocol/close-codes.ts';
+import { ApertoError } from '../protocol/errors.ts';
+import { MAX_CONTROL_PAYLOAD } from '../protocol/frames/frame-rules.ts';
+import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
+import { nodePlatform } from './node-platform.ts';
+
+/**
+ * What can be sent: a string as text, bytes as binary. Bytes must not be changed until `bufferedAmount`
+ * is 0 again: large ones are not copied.
+ */
+export type Sendable = string | ArrayBuffer | ArrayBufferView | PreparedMessage;
+
+/** A close frame's payload is at most 125 bytes, two of them the code (RFC 6455 5.5.1). */
+const MAX_REASON = MAX_CONTROL_PAYLOAD - 2;
+
+/** @throws {ApertoError} INVALID_DATA for what is neither bytes nor, elsewhere dealt with, a string. */
+export function toBytes(data: ArrayBuffer | ArrayBufferView): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (ArrayBuffer.isView(data)) {
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  }
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  const type = data === null ? 'null' : typeof data;
+  throw new ApertoError('INVALID_DATA', { detail: `got ${type}` });
+}
+
+function encode(text: string): Uint8Array {
+  const bytes = new Uint8Array(nodePlatform.utf8Length(text));
+  nodePlatform.encodeUtf8(text, bytes, 0);
+  return bytes;
+}
+
+/** @throws {ApertoError} INVALID_DATA, or INVALID_CONTROL_PAYLOAD over 125 bytes (RFC 6455 5.5). */
+export function encodeControlPayload(payload: string | Uint8Array): Uint8Array {
+  const bytes = typeof payload === 'string' ? encode(payload) : toBytes(payload);
+  if (bytes.length > MAX_CONTROL_PAYLOAD) {
+    throw new ApertoError('INVALID_CONTROL_PAYLOAD', { detail: `${bytes.length} bytes` });
+  }
+  return bytes;
+}
+
+/**
+ * The reason as UTF-8.
+ * @throws {ApertoError} INVALID_CLOSE_CODE, INVALID_CLOSE_REASON (RFC 6455 7.4, 5.5.1).
+ */
+export function encodeCloseReason(code: number | undefined, reason: string): Uint8Array {
+  if (code !== undefined && !isWireCloseCode(code)) {
+    throw new ApertoError('INVALID_CLOSE_CODE', { detail: String(code) });
+  }
+  if (typeof reason !== 'string') throw new ApertoError('INVALID_CLOSE_REASON');
+  const bytes = encode(reason);
+  if (bytes.length > MAX_REASON || (bytes.length > 0 && code === undefined)) {
+    throw new ApertoError('INVALID_CLOSE_REASON', { detail: `${bytes.length} bytes` });
+  }
+  return bytes;
+}
+
+/**
+ * Encodes a message once, for sending it to any number of peers.
+ * @throws {ApertoError} INVALID_DATA
+ */
+export function prepareMessage(data: string | ArrayBuffer | ArrayBufferView): PreparedMessage {
+  return new PreparedMessage(typeof data === 'string' ? data : toBytes(data), nodePlatform);
+}

@@ -1,0 +1,90 @@
+import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { refusalResponse } from '../protocol/handshake/server-response.ts';
+import { nodePlatform } from './node-platform.ts';
+
+/** How long a refused client has to read the answer and go. */
+const LINGER_MS = 2_000;
+/** What a client may send ahead while an asynchronous `upgrade` decides about it. */
+const MAX_EARLY_BYTES = 64 * 1024;
+
+function ignoreError(): void {}
+
+/** The request's target names `websocket` among the protocols to upgrade to. */
+export function asksForWebSocket(request: IncomingMessage): boolean {
+  const upgrade = request.headers.upgrade ?? '';
+  return upgrade.split(',').some((token) => token.trim().toLowerCase() === 'websocket');
+}
+
+/**
+ * Answers an upgrade with an HTTP response and ends the connection. What the client sent behind its
+ * request is thrown away unread: unread bytes would reset the connection under the answer.
+ */
+export function refuseUpgrade(
+  socket: Duplex,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: string = STATUS_CODES[status] ?? '',
+): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  socket.on('error', ignoreError);
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  timer.unref();
+  socket.on('close', () => clearTimeout(timer));
+  socket.on('end', () => socket.destroy());
+  socket.resume();
+  socket.end(refusalResponse(status, headers, `${body}\n`, nodePlatform));
+}
+
+/**
+ * Keeps an eye on a socket while the application decides: collects what the client sends ahead, up to a
+ * bound, and notices when it goes.
+ */
+export class WaitingSocket {
+  readonly #socket: Duplex;
+  readonly #early: Buffer[];
+  #size: number;
+  #gone = false;
+  readonly #onData = (chunk: Buffer): void => this.#collect(chunk);
+  readonly #onGone = (): void => {
+    this.#gone = true;
+    this.#socket.destroy();
+  };
+
+  constructor(socket: Duplex, head: Buffer) {
+    this.#socket = socket;
+    this.#early = [head];
+    this.#size = head.length;
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onGone);
+    socket.on('error', this.#onGone);
+    socket.on('close', this.#onGone);
+  }
+
+  /** Whether the client has left, so that no answer can reach it. */
+  get gone(): boolean {
+    return this.#gone || this.#socket.destroyed;
+  }
+
+  #collect(chunk: Buffer): void {
+    this.#early.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size >= MAX_EARLY_BYTES) this.#socket.pause();
+  }
+
+  /** Stops watching; returns what came ahead. */
+  finish(): Buffer {
+    const socket = this.#socket;
+    socket.pause();
+    socket.off('data', this.#onData);
+    socket.off('end', this.#onGone);
+    socket.off('close', this.#onGone);
+    socket.on('error', ignoreError);
+    socket.off('error', this.#onGone);
+    return Buffer.concat(this.#early);
+  }
+}

@@ -1,0 +1,315 @@
+import type { Duplex } from 'node:stream';
+import type { ConnectionEnd } from '../protocol/connection.ts';
+import { ConnectionState } from '../protocol/connection-state.ts';
+import { ApertoError } from '../protocol/errors.ts';
+import type { Limits } from '../protocol/limits.ts';
+import type { Message } from '../protocol/messages/message-assembler.ts';
+import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
+import { BINARY, PING, PONG } from '../protocol/opcodes.ts';
+import { encodeCloseReason, encodeControlPayload, type Sendable, toBytes } from './data.ts';
+import { MessageReader } from './message-reader.ts';
+import { StreamDriver } from './stream-driver.ts';
+
+/** How a peer's connection ended. */
+export interface CloseInfo {
+  /**
+   * What the peer's close frame said; 1005 where it had no code; the code that we sent where we broke the
+   * connection off; 1006 where it ended without a closing handshake (RFC 6455 7.1.5).
+   */
+  readonly code: number;
+  readonly reason: string;
+  /** Why, where it was not by a closing handshake. */
+  readonly error: ApertoError | undefined;
+}
+
+/**
+ * What happens to a peer that takes data more slowly than it is sent, once `limits.maxBufferedBytes` wait
+ * for it: it is closed with 1013; or the new message is dropped; or those that wait are, for the new one.
+ */
+export type SlowPeerPolicy = 'close' | 'drop' | 'latest';
+
+/** What an application does for its peers. A `this` inside is the object that the handlers stand in. */
+export interface PeerHandlers<P> {
+  /** A message came. The next one waits while a returned promise is pending. */
+  message?(peer: P, message: Message): void | Promise<void>;
+  /** A ping came; it is answered already. `payload` is valid during the call. */
+  ping?(peer: P, payload: Uint8Array): void;
+  /** A pong came, asked for or not. `payload` is valid during the call. */
+  pong?(peer: P, payload: Uint8Array): void;
+  /** After `send` returned false: half of `limits.highWaterMarkBytes` or less still waits. */
+  drain?(peer: P): void | Promise<void>;
+  /** The connection has ended; once a peer. */
+  close?(peer: P, code: number, reason: string): void | Promise<void>;
+}
+
+export interface SessionOptions<P> {
+  readonly handlers: PeerHandlers<P>;
+  readonly slowPeers: SlowPeerPolicy;
+  /** Where exceptions of handlers go. */
+  onError(error: unknown, peer: P): void;
+  /** Called once, before the `close` handler. */
+  onClosed(session: PeerSession<P>): void;
+  /** A drop by the slow-peer policy. */
+  onDropped(messages: number): void;
+}
+
+/** One peer's connection with what the application does with it. The peer itself is only its face. */
+export class PeerSession<P> extends StreamDriver {
+  readonly peer: P;
+  readonly protocol: string;
+  readonly remoteAddress: string | undefined;
+  /** Messages dropped by the slow-peer policy. */
+  dropped = 0;
+
+  readonly #options: SessionOptions<P>;
+  readonly #handlers: PeerHandlers<P>;
+  #reader: MessageReader | undefined = undefined;
+  #needsDrain = false;
+  #closeInfo: CloseInfo | undefined = undefined;
+  #closed: Promise<CloseInfo> | undefined = undefined;
+  #resolveClosed: ((info: CloseInfo) => void) | undefined = undefined;
+
+  constructor(
+    stream: Duplex & { readonly remoteAddress?: string | undefined },
+    limits: Limits,
+    isServer: boolean,
+    protocol: string,
+    options: SessionOptions<P>,
+    makePeer: (session: PeerSession<P>) => P,
+  ) {
+    super(stream, limits, isServer);
+    this.protocol = protocol;
+    this.remoteAddress = stream.remoteAddress;
+    this.#options = options;
+    this.#handlers = options.handlers;
+    this.peer = makePeer(this);
+  }
+
+  /** Server: calls `opened`, and holds messages until what it returned has settled. */
+  open(head: Buffer, opened: ((peer: P) => void | Promise<void>) | undefined): void {
+    if (opened !== undefined) this.#call(() => opened(this.peer));
+    this.start(head);
+  }
+
+  /** Client: messages that no handler wants wait for a reader. */
+  openForReading(head: Buffer): void {
+    if (this.#handlers.message === undefined) this.#reader = new MessageReader(this);
+    this.start(head);
+  }
+
+  // --- Sending
+
+  send(data: Sendable): boolean {
+    if (this.connection.state !== ConnectionState.OPEN) {
+      // Misuse is told also where nothing can be sent.
+      if (typeof data !== 'string' && !(data instanceof PreparedMessage)) toBytes(data);
+      return false;
+    }
+    const outbox = this.outbox;
+    if (outbox.bufferedAmount > this.limits.highWaterMarkBytes && !this.#admits(data)) return false;
+    if (typeof data === 'string') this.connection.sendText(data);
+    else if (data instanceof PreparedMessage) this.connection.sendPrepared(data);
+    else this.connection.sendBytes(BINARY, toBytes(data));
+    outbox.queuedMessages++;
+    if (outbox.bufferedAmount <= this.limits.highWaterMarkBytes) return true;
+    outbox.flush();
+    if (outbox.bufferedAmount <= this.limits.highWaterMarkBytes) return true;
+    this.#needsDrain = true;
+    return false;
+  }
+
+  /** For fan-out: the result of `send` has no reader. */
+  deliver(message: PreparedMessage): void {
+    this.send(message);
+  }
+
+  /** Applies the slow-peer policy. A message alone may be larger than the limit; then it waits for nothing. */
+  #admits(data: Sendable): boolean {
+    const outbox = this.outbox;
+    outbox.flush();
+    const waiting = outbox.bufferedAmount;
+    if (waiting === 0 || waiting + sizeOf(data) <= this.limits.maxBufferedBytes) return true;
+    this.#needsDrain = true;
+    switch (this.#options.slowPeers) {
+      case 'close':
+        this.connection.fail('SEND_BUFFER_FULL');
+        return false;
+      case 'drop':
+        this.#countDropped(1);
+        return false;
+      case 'latest':
+        this.#countDropped(outbox.discard());
+        return true;
+    }
+  }
+
+  #countDropped(messages: number): void {
+    this.dropped += messages;
+    this.#options.onDropped(messages);
+  }
+
+  ping(payload: string | Uint8Array): boolean {
+    return this.#sendControl(PING, payload);
+  }
+
+  pong(payload: string | Uint8Array): boolean {
+    return this.#sendControl(PONG, payload);
+  }
+
+  #sendControl(opcode: number, payload: string | Uint8Array): boolean {
+    const bytes = encodeControlPayload(payload);
+    if (this.connection.state !== ConnectionState.OPEN) return false;
+    if (this.outbox.bufferedAmount > this.limits.maxBufferedBytes) return false;
+    this.connection.sendBytes(opcode, bytes);
+    return true;
+  }
+
+  get bufferedAmount(): number {
+    return this.outbox.bufferedAmount;
+  }
+
+  // --- Ending
+
+  get state(): 'open' | 'closing' | 'closed' {
+    if (this.#closeInfo !== undefined) return 'closed';
+    return this.connection.state === ConnectionState.OPEN ? 'open' : 'closing';
+  }
+
+  close(code: number | undefined, reason: string): void {
+    const bytes = encodeCloseReason(code, reason);
+    this.connection.close(code, bytes);
+    // Nothing more is delivered, so that nothing needs to wait for the application either.
+    this.release();
+  }
+
+  get closed(): Promise<CloseInfo> {
+    this.#closed ??= new Promise((resolve) => {
+      if (this.#closeInfo !== undefined) resolve(this.#closeInfo);
+      else this.#resolveClosed = resolve;
+    });
+    return this.#closed;
+  }
+
+  // --- Reading
+
+  /** @throws {ApertoError} MESSAGES_TAKEN while somebody else reads. */
+  read(): MessageReader {
+    let reader = this.#reader;
+    if (reader === undefined) {
+      reader = new MessageReader(this);
+      this.#reader = reader;
+      if (this.#closeInfo !== undefined) reader.end(this.#closeInfo);
+      // From here on the reader says when it is ready, not a handler's promise.
+      this.release();
+    }
+    return reader[Symbol.asyncIterator]();
+  }
+
+  pull(): void {
+    this.release();
+  }
+
+  // --- What the driver tells
+
+  override onMessage(message: Message): void {
+    const reader = this.#reader;
+    if (reader !== undefined) {
+      if (!reader.push(message)) this.hold();
+      return;
+    }
+    const handlers = this.#handlers;
+    if (handlers.message === undefined) return;
+    try {
+      const settled = handlers.message(this.peer, message);
+      if (settled !== undefined) this.#waitFor(settled);
+    } catch (error) {
+      this.#handlerFailed(error);
+    }
+  }
+
+  override onPing(payload: Uint8Array): void {
+    if (this.#handlers.ping !== undefined)
+      this.#call(() => this.#handlers.ping?.(this.peer, payload));
+  }
+
+  override onPong(payload: Uint8Array): void {
+    if (this.#handlers.pong !== undefined)
+      this.#call(() => this.#handlers.pong?.(this.peer, payload));
+  }
+
+  override onRoom(): void {
+    if (!this.#needsDrain || this.connection.state !== ConnectionState.OPEN) return;
+    if (this.outbox.bufferedAmount > this.limits.highWaterMarkBytes / 2) return;
+    this.#needsDrain = false;
+    if (this.#handlers.drain === undefined) return;
+    try {
+      const settled = this.#handlers.drain(this.peer);
+      if (settled !== undefined) settled.then(undefined, (error) => this.#handlerFailed(error));
+    } catch (error) {
+      this.#handlerFailed(error);
+    }
+  }
+
+  override onEnd(end: ConnectionEnd): void {
+    const error = end.error === undefined ? undefined : new ApertoError(end.error);
+    const info: CloseInfo = { code: end.code, reason: end.reason, error };
+    this.#closeInfo = info;
+    this.#options.onClosed(this);
+    this.#reader?.end(info);
+    this.#resolveClosed?.(info);
+    if (this.#handlers.close === undefined) return;
+    try {
+      const settled = this.#handlers.close(this.peer, info.code, info.reason);
+      if (settled !== undefined) settled.then(undefined, (reason) => this.#report(reason));
+    } catch (reason) {
+      this.#report(reason);
+    }
+  }
+
+  // --- Handlers
+
+  #call(handler: () => void | Promise<void>): void {
+    try {
+      const settled = handler();
+      if (settled !== undefined) this.#waitFor(settled);
+    } catch (error) {
+      this.#handlerFailed(error);
+    }
+  }
+
+  #waitFor(settled: Promise<void>): void {
+    const onFailed = (error: unknown): void => this.#handlerFailed(error);
+    // A reader taken in the handler says itself when it is ready.
+    if (this.#reader !== undefined) {
+      settled.then(undefined, onFailed);
+      return;
+    }
+    this.hold();
+    const goOn = (): void => {
+      if (this.#reader === undefined) this.release();
+    };
+    settled.then(goOn, (error) => {
+      onFailed(error);
+      goOn();
+    });
+  }
+
+  #handlerFailed(error: unknown): void {
+    this.connection.fail('HANDLER_FAILED');
+    this.#report(error);
+  }
+
+  #report(error: unknown): void {
+    try {
+      this.#options.onError(error, this.peer);
+    } catch (second) {
+      console.error(second);
+    }
+  }
+}
+
+/** At most what the data takes on the wire; exact for bytes. */
+function sizeOf(data: Sendable): number {
+  if (typeof data === 'string') return data.length;
+  return data instanceof PreparedMessage ? data.frame.length : toBytes(data).length;
+}

@@ -1,0 +1,31 @@
+import { type Server as HttpServer, type IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+/**
+ * Answers an upgrade request that is not for us as Node does where nobody listens for upgrades: as an
+ * ordinary request (RFC 9110 7.8: a server may ignore Upgrade). It is the last on its connection, since
+ * the HTTP parser is gone from it; a body cannot be read any more, so requests with one are left alone.
+ * @returns whether it could be done.
+ */
+export function passAsPlainRequest(
+  server: HttpServer,
+  request: IncomingMessage,
+  socket: Duplex,
+): boolean {
+  const { headers } = request;
+  const hasBody =
+    headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+  if (hasBody || !(socket instanceof Socket) || server.listenerCount('request') === 0) return false;
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  socket.on('error', () => socket.destroy());
+  response.assignSocket(socket);
+  response.on('finish', () => {
+    response.detachSocket(socket);
+    socket.resume();
+    socket.end();
+  });
+  server.emit('request', request, response);
+  return true;
+}

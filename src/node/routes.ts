@@ -1,0 +1,83 @@
+import { ApertoError } from '../protocol/errors.ts';
+import { normaliseOrigins, type OriginPolicy } from '../protocol/handshake/origin.ts';
+import { checkProtocols } from '../protocol/handshake/subprotocols.ts';
+import { type Limits, resolveLimits } from '../protocol/limits.ts';
+import type { Peer, UpgradeRequest } from './peer.ts';
+import type { PeerHandlers, SlowPeerPolicy } from './peer-session.ts';
+
+/** What a server does for the peers of one path. One object for all of them. */
+export interface Route<Data> extends PeerHandlers<Peer<Data>> {
+  /** The subprotocols spoken. The first that the client offers and is spoken is chosen. Default: none. */
+  readonly protocols?: readonly string[];
+  /**
+   * Which web pages may connect: those of the same origin, all, or those listed; `null` can be listed.
+   * Requests without an Origin header do not come from a browser, and pass. Default `same-origin`.
+   */
+  readonly origins?: 'same-origin' | '*' | readonly string[];
+  /** What happens to peers that take data too slowly. Default `close`. */
+  readonly slowPeers?: SlowPeerPolicy;
+  /** Laid over the server's. The opening handshake's limits are the server's alone. */
+  readonly limits?: Partial<Limits>;
+  /**
+   * Decides about a request, and returns the peer's `data`. Throw a `RejectUpgrade` to refuse; any other
+   * exception refuses with 500 and goes to `onError`. Runs after the handshake and the origin were checked.
+   */
+  upgrade?(request: UpgradeRequest): Data | Promise<Data>;
+  /** The connection is open. Messages wait while a returned promise is pending. */
+  open?(peer: Peer<Data>): void | Promise<void>;
+}
+
+/** A route with everything checked and resolved. */
+export interface ResolvedRoute<Data> {
+  readonly handlers: Route<Data>;
+  readonly protocols: readonly string[];
+  readonly origins: OriginPolicy;
+  readonly slowPeers: SlowPeerPolicy;
+  readonly limits: Limits;
+}
+
+const slowPeerPolicies: readonly SlowPeerPolicy[] = ['close', 'drop', 'latest'];
+
+/** @throws {ApertoError} INVALID_OPTION for none of the policies. */
+export function checkSlowPeers(policy: SlowPeerPolicy = 'close'): SlowPeerPolicy {
+  if (slowPeerPolicies.includes(policy)) return policy;
+  throw new ApertoError('INVALID_OPTION', {
+    detail: `slowPeers is one of ${slowPeerPolicies.join(', ')}, not ${String(policy)}`,
+  });
+}
+
+/** Finds the route of a path: the exact one, else the longest prefix that ends in `*`. */
+export class Routes<Data> {
+  readonly #exact = new Map<string, ResolvedRoute<Data>>();
+  readonly #prefixes: (readonly [string, ResolvedRoute<Data>])[] = [];
+
+  /** @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL */
+  constructor(routes: Readonly<Record<string, Route<Data>>>, limits: Limits) {
+    for (const [pattern, route] of Object.entries(routes)) {
+      const resolved: ResolvedRoute<Data> = {
+        handlers: route,
+        protocols: checkProtocols(route.protocols ?? []),
+        origins: normaliseOrigins(route.origins ?? 'same-origin'),
+        slowPeers: checkSlowPeers(route.slowPeers),
+        limits: resolveLimits(route.limits, limits),
+      };
+      if (!/^(\/[^*?#]*\*?|\*)$/.test(pattern)) {
+        throw new ApertoError('INVALID_OPTION', {
+          detail: `a route is a path such as /chat, a prefix such as /rooms/*, or *, not ${pattern}`,
+        });
+      }
+      if (pattern.endsWith('*')) this.#prefixes.push([pattern.slice(0, -1), resolved]);
+      else this.#exact.set(pattern, resolved);
+    }
+    this.#prefixes.sort(([a], [b]) => b.length - a.length);
+  }
+
+  /** @param url the request's target: path and query. */
+  find(url: string): ResolvedRoute<Data> | undefined {
+    const query = url.indexOf('?');
+    const path = query < 0 ? url : url.slice(0, query);
+    const exact = this.#exact.get(path);
+    if (exact !== undefined) return exact;
+    return this.#prefixes.find(([prefix]) => path.startsWith(prefix))?.[1];
+  }
+}

@@ -1,0 +1,314 @@
+import type { Server as HttpServer, IncomingMessage } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { CloseCode } from '../protocol/close-codes.ts';
+import { type ErrorCode, errorTable } from '../protocol/errors.ts';
+import { HeaderFields } from '../protocol/handshake/header-fields.ts';
+import { normaliseHosts } from '../protocol/handshake/host.ts';
+import { type Acceptance, checkUpgrade, refusal } from '../protocol/handshake/server-handshake.ts';
+import { acceptResponse } from '../protocol/handshake/server-response.ts';
+import { type Limits, resolveLimits } from '../protocol/limits.ts';
+import { encodeCloseReason, type Sendable } from './data.ts';
+import { asksForWebSocket, refuseUpgrade, WaitingSocket } from './http1-upgrade.ts';
+import { nodePlatform } from './node-platform.ts';
+import { Peer, type PeerTopics, publishTo, type UpgradeRequest } from './peer.ts';
+import { PeerSession } from './peer-session.ts';
+import { passAsPlainRequest } from './plain-request.ts';
+import { RejectUpgrade } from './reject-upgrade.ts';
+import { type ResolvedRoute, type Route, Routes } from './routes.ts';
+
+export interface AttachOptions<Data> {
+  /** By path: exact (`/chat`), a prefix (`/rooms/*`), or any (`*`). The most specific wins. */
+  readonly routes: Readonly<Record<string, Route<Data>>>;
+  /** Hosts that this server answers for, against DNS rebinding; others get 421. Default: every host. */
+  readonly hosts?: readonly string[];
+  readonly limits?: Partial<Limits>;
+  /** Where exceptions of handlers go. Default: `console.error`. */
+  onError?(error: unknown, peer?: Peer<Data>): void;
+}
+
+export interface CloseOptions {
+  /** What every peer is closed with. Default 1001, going away. */
+  readonly code?: number;
+  readonly reason?: string;
+  /** How long peers and requests have to finish before they are cut off. Default 10,000 ms. */
+  readonly timeoutMs?: number;
+}
+
+/** The WebSocket side of an HTTP server. `serve` and `attach` make one. */
+export class Server<Data = undefined> implements AsyncDisposable {
+  readonly #http: HttpServer | HttpsServer;
+  readonly #ownsHttp: boolean;
+  readonly #topics: PeerTopics;
+  readonly #limits: Limits;
+  readonly #routes: Routes<Data>;
+  readonly #hosts: readonly string[] | undefined;
+  readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
+  readonly #sessions = new Set<PeerSession<Peer<Data>>>();
+  readonly #peers = new Set<Peer<Data>>();
+  /** Sockets whose `upgrade` is still deciding. */
+  readonly #waiting = new Set<Duplex>();
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
+    this.#upgrade(request, socket, head);
+  #dropped = 0;
+  #whenEmpty: (() => void) | undefined = undefined;
+  #closing: Promise<void> | undefined = undefined;
+
+  /** @internal */
+  constructor(
+    http: HttpServer | HttpsServer,
+    ownsHttp: boolean,
+    topics: PeerTopics,
+    options: AttachOptions<Data>,
+  ) {
+    this.#http = http;
+    this.#ownsHttp = ownsHttp;
+    this.#topics = topics;
+    this.#limits = resolveLimits(options.limits);
+    this.#routes = new Routes(options.routes, this.#limits);
+    this.#hosts = options.hosts === undefined ? undefined : normaliseHosts(options.hosts);
+    this.#onError = options.onError?.bind(options) ?? ((error) => console.error(error));
+    http.on('upgrade', this.#onUpgrade);
+  }
+
+  /** The peers that are open or closing. */
+  get peers(): ReadonlySet<Peer<Data>> {
+    return this.#peers;
+  }
+
+  /** Messages dropped by the policy for slow peers, of all peers that there were. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** The TCP port listened on; 0 where it is a Unix socket or nothing. */
+  get port(): number {
+    const address = this.#http.address();
+    return isTcp(address) ? address.port : 0;
+  }
+
+  /** Where a client on this machine connects to: `ws:`, `wss:` or `ws+unix:`. */
+  get url(): string {
+    const address = this.#http.address();
+    if (!isTcp(address)) return `ws+unix:${address ?? ''}`;
+    const scheme = 'setSecureContext' in this.#http ? 'wss' : 'ws';
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return `${scheme}://${host}:${address.port}`;
+  }
+
+  /**
+   * Sends to every subscriber of the topic on this node.
+   * @throws {ApertoError} INVALID_TOPIC, INVALID_DATA
+   */
+  publish(topic: string, data: Sendable): void {
+    publishTo(this.#topics, topic, data);
+  }
+
+  subscriberCount(topic: string): number {
+    return this.#topics.count(topic);
+  }
+
+  // --- The opening handshake
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const url = request.url ?? '/';
+    const route = asksForWebSocket(request) ? this.#routes.find(url) : undefined;
+    if (route === undefined) {
+      this.#notOurs(request, socket);
+      return;
+    }
+    if (this.#closing !== undefined) {
+      this.#refuse(socket, 'SERVER_CLOSING');
+      return;
+    }
+    const answer = checkUpgrade(
+      {
+        method: request.method ?? '',
+        httpVersion: request.httpVersion,
+        fields: new HeaderFields(request.rawHeaders),
+      },
+      {
+        protocols: route.protocols,
+        origins: route.origins,
+        hosts: this.#hosts,
+        encrypted: socket instanceof TLSSocket,
+        maxHeaders: this.#limits.maxHeaders,
+      },
+      nodePlatform,
+    );
+    if ('reject' in answer) {
+      refuseUpgrade(socket, answer.status, answer.headers, errorTable[answer.reject].message);
+      return;
+    }
+    const kept: UpgradeRequest = { method: 'GET', url, headers: request.headers };
+    const { upgrade } = route.handlers;
+    if (upgrade === undefined) {
+      // Where there is no `upgrade`, there is nothing for `data` to be.
+      this.#accept(route, answer, kept, undefined as Data, socket, head);
+      return;
+    }
+    void this.#decide(route, answer, kept, socket, head);
+  }
+
+  /** An upgrade that no route is for: others may want it, and a server of our own answers for us. */
+  #notOurs(request: IncomingMessage, socket: Duplex): void {
+    if (this.#http.listenerCount('upgrade') > 1) return;
+    const isWebSocket = asksForWebSocket(request);
+    if (this.#ownsHttp && isWebSocket) {
+      this.#refuse(socket, 'NO_ROUTE');
+      return;
+    }
+    if (passAsPlainRequest(this.#http, request, socket)) return;
+    this.#refuse(socket, isWebSocket ? 'NO_ROUTE' : 'UPGRADE_MISSING');
+  }
+
+  #refuse(socket: Duplex, code: ErrorCode): void {
+    const { status, headers } = refusal(code);
+    refuseUpgrade(socket, status, headers, errorTable[code].message);
+  }
+
+  async #decide(
+    route: ResolvedRoute<Data>,
+    acceptance: Acceptance,
+    request: UpgradeRequest,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<void> {
+    const waiting = new WaitingSocket(socket, head);
+    this.#waiting.add(socket);
+    let timer: NodeJS.Timeout | undefined;
+    let timedOut = false;
+    const { handshakeTimeoutMs } = this.#limits;
+    if (handshakeTimeoutMs !== Number.POSITIVE_INFINITY) {
+      timer = setTimeout(() => {
+        timedOut = true;
+        waiting.finish();
+        this.#waiting.delete(socket);
+        this.#refuse(socket, 'UPGRADE_TIMEOUT');
+      }, handshakeTimeoutMs);
+    }
+    let decided: { data: Data } | { error: unknown };
+    try {
+      // `upgrade` may be a method that uses its object.
+      decided = { data: await (route.handlers.upgrade?.(request) as Data | Promise<Data>) };
+    } catch (error) {
+      decided = { error };
+    }
+    clearTimeout(timer);
+    if ('error' in decided && !(decided.error instanceof RejectUpgrade))
+      this.#report(decided.error);
+    if (timedOut) return;
+    this.#waiting.delete(socket);
+    // Whoever has left is not answered: a late 101 would open a connection to nobody.
+    if (waiting.gone) {
+      socket.destroy();
+      return;
+    }
+    const early = waiting.finish();
+    if ('data' in decided) {
+      if (this.#closing !== undefined) this.#refuse(socket, 'SERVER_CLOSING');
+      else this.#accept(route, acceptance, request, decided.data, socket, early);
+    } else if (decided.error instanceof RejectUpgrade) {
+      const { status, headers, body } = decided.error;
+      refuseUpgrade(socket, status, headers, body);
+    } else this.#refuse(socket, 'UPGRADE_FAILED');
+  }
+
+  #accept(
+    route: ResolvedRoute<Data>,
+    acceptance: Acceptance,
+    request: UpgradeRequest,
+    data: Data,
+    socket: Duplex,
+    head: Buffer,
+  ): void {
+    socket.write(acceptResponse(acceptance), 'latin1');
+    const session = new PeerSession<Peer<Data>>(
+      socket,
+      route.limits,
+      true,
+      acceptance.protocol,
+      {
+        handlers: route.handlers,
+        slowPeers: route.slowPeers,
+        onError: this.#onError,
+        onClosed: (ended) => this.#ended(ended),
+        onDropped: (messages) => {
+          this.#dropped += messages;
+        },
+      },
+      (made) => new Peer(made, this.#topics, request, data),
+    );
+    this.#sessions.add(session);
+    this.#peers.add(session.peer);
+    const { handlers } = route;
+    session.open(head, handlers.open === undefined ? undefined : (peer) => handlers.open?.(peer));
+  }
+
+  #ended(session: PeerSession<Peer<Data>>): void {
+    this.#sessions.delete(session);
+    this.#peers.delete(session.peer);
+    this.#topics.leave(session);
+    if (this.#sessions.size === 0) this.#whenEmpty?.();
+  }
+
+  #report(error: unknown): void {
+    try {
+      this.#onError(error);
+    } catch (second) {
+      console.error(second);
+    }
+  }
+
+  // --- Closing
+
+  /**
+   * Stops accepting, closes every peer, waits, and cuts off what is left after `timeoutMs`. Resolves when
+   * nothing is left. With `attach`, the HTTP server itself goes on. A second call awaits the first.
+   * @throws {ApertoError} INVALID_CLOSE_CODE, INVALID_CLOSE_REASON
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    const { code = CloseCode.GOING_AWAY, reason = '', timeoutMs = 10_000 } = options;
+    // Told at once, and before anything was done.
+    encodeCloseReason(code, reason);
+    this.#closing ??= this.#close(code, reason, timeoutMs);
+    return this.#closing;
+  }
+
+  async #close(code: number, reason: string, timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#cutOff(), timeoutMs);
+    const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;
+    if (!this.#ownsHttp) this.#http.off('upgrade', this.#onUpgrade);
+    for (const session of this.#sessions) session.close(code, reason);
+    if (this.#sessions.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenEmpty = resolve;
+      });
+    }
+    await httpClosed;
+    clearTimeout(timer);
+  }
+
+  #closeHttp(): Promise<void> {
+    return new Promise((resolve) => {
+      // It calls back with an error where it was not listening; then, too, nothing is left.
+      this.#http.close(() => resolve());
+    });
+  }
+
+  #cutOff(): void {
+    for (const session of this.#sessions) session.terminate();
+    for (const socket of this.#waiting) socket.destroy();
+    if (this.#ownsHttp) this.#http.closeAllConnections();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function isTcp(address: string | AddressInfo | null): address is AddressInfo {
+  return typeof address === 'object' && address !== null;
+}

@@ -1,0 +1,94 @@
+import type { PreparedMessage } from '../messages/prepared-message.ts';
+import { TEXT } from '../opcodes.ts';
+import type { Platform } from '../platform.ts';
+import { headerSize, writeHeader, writeMask } from './frame-writer.ts';
+import { applyMask } from './mask.ts';
+
+/** Where frames go: a buffer that the sink owns, so that many frames leave in one write. */
+export interface FrameSink {
+  /** A buffer with room for `size` bytes from `position` on. */
+  reserve(size: number): Uint8Array;
+  readonly position: number;
+  /** The frame that was written from `position` on ends at `end`. */
+  commit(end: number): void;
+  /** Sends bytes after all that was committed. They are not copied for sure, and must not change. */
+  append(bytes: Uint8Array): void;
+}
+
+/** A header with the longest length and a mask. */
+const MAX_HEADER = 14;
+/** Up to here, in UTF-16 units, text is encoded without being measured first. */
+const UNMEASURED_TEXT = 4096;
+/** From here on a payload that needs no mask is handed on instead of copied. */
+const BY_REFERENCE = 16 * 1024;
+
+/** Puts messages into frames, masked where we are the client (RFC 6455 5.1), and these into a sink. */
+export class FrameSender {
+  readonly #sink: FrameSink;
+  readonly #platform: Platform;
+  readonly #masked: boolean;
+
+  constructor(sink: FrameSink, platform: Platform, masked: boolean) {
+    this.#sink = sink;
+    this.#platform = platform;
+    this.#masked = masked;
+  }
+
+  text(text: string): void {
+    const sink = this.#sink;
+    // UTF-8 takes at most three bytes for one UTF-16 unit.
+    const measured = text.length > UNMEASURED_TEXT;
+    const most = measured ? this.#platform.utf8Length(text) : text.length * 3;
+    const target = sink.reserve(MAX_HEADER + most);
+    const start = sink.position;
+    const maskSize = this.#masked ? 4 : 0;
+    // The header's size depends on the length: guess it for ASCII, move the payload where that was wrong.
+    const guess = start + headerSize(measured ? most : text.length) + maskSize;
+    const length = this.#platform.encodeUtf8(text, target, guess);
+    const payload = start + headerSize(length) + maskSize;
+    if (payload !== guess) target.copyWithin(payload, guess, guess + length);
+    const maskAt = writeHeader(target, start, TEXT, length, this.#masked);
+    if (this.#masked) this.#mask(target, maskAt, length);
+    sink.commit(payload + length);
+  }
+
+  bytes(opcode: number, payload: Uint8Array): void {
+    const sink = this.#sink;
+    const length = payload.length;
+    if (length >= BY_REFERENCE && !this.#masked) {
+      const target = sink.reserve(MAX_HEADER);
+      sink.commit(writeHeader(target, sink.position, opcode, length, false));
+      sink.append(payload);
+      return;
+    }
+    const target = sink.reserve(MAX_HEADER + length);
+    const maskAt = writeHeader(target, sink.position, opcode, length, this.#masked);
+    const start = this.#masked ? maskAt + 4 : maskAt;
+    copyInto(target, start, payload);
+    if (this.#masked) this.#mask(target, maskAt, length);
+    sink.commit(start + length);
+  }
+
+  prepared(message: PreparedMessage): void {
+    if (this.#masked) this.bytes(message.opcode, message.frame.subarray(message.payloadStart));
+    else this.#sink.append(message.frame);
+  }
+
+  /** RFC 6455 5.3: each frame has a mask of its own, from a strong source of randomness. */
+  #mask(target: Uint8Array, maskAt: number, length: number): void {
+    const mask = this.#platform.randomMask();
+    const start = writeMask(target, maskAt, mask);
+    applyMask(target, start, start + length, mask);
+  }
+}
+
+/** Below this length a loop is quicker than the call of `set`. */
+const SHORT_COPY = 32;
+
+function copyInto(target: Uint8Array, at: number, source: Uint8Array): void {
+  if (source.length >= SHORT_COPY) {
+    target.set(source, at);
+    return;
+  }
+  for (let i = 0; i < source.length; i++) target[at + i] = source[i];
+}

@@ -1,0 +1,90 @@
+import type { ErrorCode } from '../errors.ts';
+import type { HeaderFields } from './header-fields.ts';
+import { asciiLowerCase, checkHeaders } from './header-syntax.ts';
+import { checkProtocols } from './subprotocols.ts';
+
+/** What a client puts into its opening handshake. */
+export interface HandshakeOffer {
+  /** The value of Sec-WebSocket-Key, from `createKey`. */
+  readonly key: string;
+  /** The subprotocols offered, the preferred first. */
+  readonly protocols: readonly string[];
+  /** The application's own headers: Origin, Cookie, Authorization, Host and such. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+// The handshake's own fields, and those that would announce a body, which an upgrade must not have.
+const reserved: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'sec-websocket-accept',
+  'sec-websocket-extensions',
+  'sec-websocket-key',
+  'sec-websocket-protocol',
+  'sec-websocket-version',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/**
+ * The header fields of a client's opening handshake (RFC 6455 4.1), all but Host, which comes from the
+ * URL unless the application sets it.
+ * @throws {ApertoError} INVALID_PROTOCOL for protocols that are not distinct tokens; INVALID_HEADER for
+ * a header that HTTP does not allow, and for one that the application may not set: Connection,
+ * Upgrade, Content-Length, Transfer-Encoding and Sec-WebSocket-Accept, -Extensions, -Key, -Protocol
+ * and -Version.
+ */
+export function requestFields({ key, protocols, headers }: HandshakeOffer): Record<string, string> {
+  checkHeaders(headers, reserved);
+  const offered = checkProtocols(protocols).join(', ');
+  return {
+    ...headers,
+    // RFC 6455 4.1 (5) to (7), (9): Upgrade, Connection, the key and the version.
+    Upgrade: 'websocket',
+    Connection: 'Upgrade',
+    'Sec-WebSocket-Key': key,
+    'Sec-WebSocket-Version': '13',
+    // RFC 6455 4.1 (10): the subprotocols, only where there are any.
+    ...(offered === '' ? {} : { 'Sec-WebSocket-Protocol': offered }),
+  };
+}
+
+/** What the handshake looks at in a response. */
+export interface HandshakeResponse {
+  readonly status: number;
+  readonly fields: HeaderFields;
+}
+
+/** What a response must answer. */
+export interface HandshakeExpectation {
+  /** What `acceptFor` makes of the key that was sent. */
+  readonly accept: string;
+  /** The subprotocols that were offered. */
+  readonly protocols: readonly string[];
+}
+
+/** Judges a server's answer to the opening handshake (RFC 6455 4.1): the subprotocol, '' for none, or why not. */
+export function checkResponse(
+  { status, fields }: HandshakeResponse,
+  { accept, protocols }: HandshakeExpectation,
+): { readonly protocol: string } | { readonly reject: ErrorCode } {
+  // RFC 6455 4.1, response (1): any status but 101 means that nothing was switched.
+  if (status !== 101) return { reject: 'STATUS_NOT_101' };
+  // RFC 6455 4.1, response (2): Upgrade is `websocket`, and nothing else.
+  if (asciiLowerCase(fields.single('upgrade') ?? '') !== 'websocket') {
+    return { reject: 'RESPONSE_UPGRADE' };
+  }
+  // RFC 6455 4.1, response (3): Connection contains `upgrade`.
+  if (!fields.hasToken('connection', 'upgrade')) return { reject: 'RESPONSE_CONNECTION' };
+  // RFC 6455 4.1, response (4): Sec-WebSocket-Accept answers our key; 11.3.3: it comes once.
+  if (fields.single('sec-websocket-accept') !== accept) return { reject: 'ACCEPT_INVALID' };
+  // RFC 6455 4.1, response (5): no extension that was not offered, and we offer none.
+  if (fields.values('sec-websocket-extensions').some((line) => line !== '')) {
+    return { reject: 'RESPONSE_EXTENSION' };
+  }
+  // RFC 6455 4.1, response (6): no subprotocol that was not offered; 11.3.4: it comes once.
+  const chosen = fields.values('sec-websocket-protocol');
+  if (chosen.length === 0) return { protocol: '' };
+  if (chosen.length > 1 || !protocols.includes(chosen[0])) return { reject: 'RESPONSE_PROTOCOL' };
+  return { protocol: chosen[0] };
+}

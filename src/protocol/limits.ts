@@ -1,0 +1,76 @@
+import { ApertoError } from './errors.ts';
+
+/**
+ * What a peer may use of us. Each is a whole number above zero, or `Infinity` for none.
+ * Sizes are bytes, times milliseconds.
+ */
+export interface Limits {
+  /** Largest message, and so largest frame. Over it: 1009. Default 1 MiB. */
+  readonly maxMessageBytes: number;
+  /** Most frames of one message. Over it: 1008. Default 1,024. */
+  readonly maxFragments: number;
+  /** Time for a message from its first byte to its last. Over it: 1008. Default 30 s. */
+  readonly messageTimeoutMs: number;
+  /** Time for the opening handshake. Default 10 s. */
+  readonly handshakeTimeoutMs: number;
+  /** Largest head of a request or response. Default 16 KiB. */
+  readonly maxHeaderBytes: number;
+  /** Most headers of a request. Default 100. */
+  readonly maxHeaders: number;
+  /** Silence after which a ping is sent, give or take a fifth. Default 25 s. */
+  readonly pingAfterMs: number;
+  /** Silence after that ping until the peer counts as dead. Default 20 s. */
+  readonly pingTimeoutMs: number;
+  /** Time for the closing handshake. Default 5 s. */
+  readonly closeTimeoutMs: number;
+  /** Unsent bytes above which `send` returns false. Default 64 KiB. */
+  readonly highWaterMarkBytes: number;
+  /** Unsent bytes above which the route's policy for slow peers holds. Default 1 MiB. */
+  readonly maxBufferedBytes: number;
+  /** Time in which a peer must take something of what waits for it. Default 30 s. */
+  readonly stallTimeoutMs: number;
+  /** Control frames a second that a peer may send, in the long run. Over it: 1008. Default 50. */
+  readonly controlFramesPerSecond: number;
+  /** Control frames that it may send at once. Default 100. */
+  readonly controlFrameBurst: number;
+}
+
+export const defaultLimits: Limits = {
+  maxMessageBytes: 1024 * 1024,
+  maxFragments: 1024,
+  messageTimeoutMs: 30_000,
+  handshakeTimeoutMs: 10_000,
+  maxHeaderBytes: 16 * 1024,
+  maxHeaders: 100,
+  pingAfterMs: 25_000,
+  pingTimeoutMs: 20_000,
+  closeTimeoutMs: 5_000,
+  highWaterMarkBytes: 64 * 1024,
+  maxBufferedBytes: 1024 * 1024,
+  stallTimeoutMs: 30_000,
+  controlFramesPerSecond: 50,
+  controlFrameBurst: 100,
+};
+
+/**
+ * The limits with what the application set laid over them.
+ * @throws {ApertoError} INVALID_OPTION for an unknown name or a value that is not a whole number above
+ * zero or `Infinity`. Nothing is coerced: `2 ** 32 | 0` is 0, and 0 must not come to mean unlimited.
+ */
+export function resolveLimits(given: Partial<Limits> = {}, base: Limits = defaultLimits): Limits {
+  const limits = { ...base };
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    if (!Object.hasOwn(defaultLimits, name)) {
+      throw new ApertoError('INVALID_OPTION', { detail: `there is no limit named ${name}` });
+    }
+    const whole = Number.isSafeInteger(value) && value > 0;
+    if (!whole && value !== Number.POSITIVE_INFINITY) {
+      throw new ApertoError('INVALID_OPTION', {
+        detail: `limits.${name} is ${String(value)}, not a whole number above zero or Infinity`,
+      });
+    }
+    limits[name as keyof Limits] = value;
+  }
+  return limits;
+}

@@ -1,0 +1,145 @@
+import type { ErrorCode } from '../errors.ts';
+import { FIN, OPCODE } from '../frames/frame-rules.ts';
+import type { Limits } from '../limits.ts';
+import { CONTINUATION, TEXT } from '../opcodes.ts';
+import type { Platform } from '../platform.ts';
+import { Utf8Validator } from './utf8-validator.ts';
+
+/** What arrives: text as string, binary as bytes. */
+export type Message = string | Uint8Array;
+
+/**
+ * Makes messages of the payloads of data frames (RFC 6455 5.4). The parser has seen to it that the frames
+ * come in a legal order. A message that lies whole in one piece is decoded straight from it; any other is
+ * gathered in one buffer that grows with what has arrived, never with what was announced.
+ */
+export class MessageAssembler {
+  readonly #platform: Platform;
+  readonly #maxBytes: number;
+  readonly #maxFragments: number;
+
+  #isText = false;
+  #final = false;
+  #fragments = 0;
+  /** Bytes gathered, and bytes known to come: with all of the current frame. */
+  #size = 0;
+  #announced = 0;
+  #buffer: Uint8Array | undefined = undefined;
+  #utf8: Utf8Validator | undefined = undefined;
+
+  /** Why the message must not go on; set by `begin` and `add`. */
+  error: ErrorCode | undefined = undefined;
+
+  constructor(platform: Platform, limits: Limits) {
+    this.#platform = platform;
+    this.#maxBytes = limits.maxMessageBytes;
+    this.#maxFragments = limits.maxFragments;
+  }
+
+  /** A data frame begins. False where the message must not go on: see `error`. */
+  begin(first: number, length: number): boolean {
+    const opcode = first & OPCODE;
+    if (opcode !== CONTINUATION) {
+      this.#isText = opcode === TEXT;
+      this.#fragments = 0;
+      this.#size = 0;
+      this.#announced = 0;
+    }
+    this.#final = (first & FIN) !== 0;
+    this.#fragments++;
+    this.#announced += length;
+    // RFC 6455 10.4: a limit for a frame, and one for a message after reassembly, protect the receiver.
+    if (this.#announced > this.#maxBytes) this.error = 'MESSAGE_TOO_BIG';
+    else if (this.#fragments > this.#maxFragments) this.error = 'TOO_MANY_FRAGMENTS';
+    return this.error === undefined;
+  }
+
+  /**
+   * Takes a piece of the frame's payload. Returns the message with its last piece, else undefined: then
+   * `error` says whether it must not go on.
+   * @param borrowed whether the memory is used again after the call, so that nothing of it may be kept.
+   */
+  add(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    last: boolean,
+    borrowed: boolean,
+  ): Message | undefined {
+    const complete = last && this.#final;
+    if (complete && this.#size === 0) return this.#whole(bytes, start, end, borrowed);
+    if (end > start && !this.#gather(bytes, start, end)) return undefined;
+    return complete ? this.#finish() : undefined;
+  }
+
+  /** The message lies in one piece. */
+  #whole(bytes: Uint8Array, start: number, end: number, borrowed: boolean): Message | undefined {
+    if (!this.#isText) return ownedBytes(bytes, start, end, borrowed);
+    const text = this.#platform.decodeUtf8(bytes, start, end);
+    // RFC 6455 8.1: text that is not UTF-8 fails the connection.
+    if (text === undefined) this.error = 'INVALID_UTF8';
+    return text;
+  }
+
+  #gather(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#isText) {
+      this.#utf8 ??= new Utf8Validator(this.#platform);
+      if (!this.#utf8.push(bytes, start, end)) {
+        // RFC 6455 8.1: an endpoint may fail at the first wrong byte; we do.
+        this.error = 'INVALID_UTF8';
+        return false;
+      }
+    }
+    const size = this.#size + (end - start);
+    const buffer = this.#room(size);
+    buffer.set(bytes.subarray(start, end), this.#size);
+    this.#size = size;
+    return true;
+  }
+
+  /**
+   * The buffer, with room for `size` bytes. It quadruples, so that copying stays cheap, but is never
+   * larger than what the message can still become.
+   */
+  #room(size: number): Uint8Array {
+    const buffer = this.#buffer;
+    if (buffer !== undefined && buffer.length >= size) return buffer;
+    const atMost = this.#final ? this.#announced : this.#maxBytes;
+    const wanted = Math.max(size, 4 * this.#size);
+    const grown = new Uint8Array(Math.min(wanted, atMost));
+    if (buffer !== undefined) grown.set(buffer.subarray(0, this.#size));
+    this.#buffer = grown;
+    return grown;
+  }
+
+  #finish(): Message | undefined {
+    const buffer = this.#buffer as Uint8Array;
+    const size = this.#size;
+    const utf8 = this.#utf8;
+    this.#buffer = undefined;
+    this.#utf8 = undefined;
+    if (!this.#isText) {
+      return buffer.length === size ? buffer : ownedBytes(buffer, 0, size, false);
+    }
+    // RFC 6455 8.1: a sequence cut off by the end of the message is not UTF-8.
+    if (!(utf8 as Utf8Validator).complete) {
+      this.error = 'INVALID_UTF8';
+      return undefined;
+    }
+    return this.#platform.decodeUtf8(buffer, 0, size);
+  }
+}
+
+/**
+ * Bytes that the application may keep. A view will do, unless the memory is not ours to keep or the view
+ * would pin far more than it shows.
+ */
+function ownedBytes(bytes: Uint8Array, start: number, end: number, borrowed: boolean): Uint8Array {
+  const length = end - start;
+  if (borrowed || length * 4 < bytes.buffer.byteLength) {
+    const copy = new Uint8Array(length);
+    copy.set(bytes.subarray(start, end));
+    return copy;
+  }
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, length);
+}

@@ -1,0 +1,20 @@
+/**
+ * The ports of the core: what it needs from outside and ES2023 does not have. src/node/node-platform.ts
+ * is one implementation; a test may bring its own.
+ */
+export interface Platform {
+  /** Whether the bytes are well-formed UTF-8, whole. */
+  isUtf8(bytes: Uint8Array): boolean;
+  /** The text in `bytes[start, end)`, or undefined where it is not well-formed UTF-8. */
+  decodeUtf8(bytes: Uint8Array, start: number, end: number): string | undefined;
+  /** How many bytes `text` takes as UTF-8; an unpaired surrogate counts as U+FFFD, three bytes. */
+  utf8Length(text: string): number;
+  /** Writes `text` as UTF-8 at `at`, where there is room for it; returns the number of bytes. */
+  encodeUtf8(text: string, target: Uint8Array, at: number): number;
+  /** Fills `bytes` from a cryptographically strong source (RFC 6455 10.3). */
+  fillRandom(bytes: Uint8Array): void;
+  /** A fresh mask, all of its 32 bits from that source (RFC 6455 5.3). */
+  randomMask(): number;
+  /** The SHA-1 of an ASCII text, in base64 (RFC 6455 4.2.2). */
+  sha1Base64(text: string): string;
+}
