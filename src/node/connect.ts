@@ -141,6 +141,10 @@ function switched(
       finish();
       resolve({ response, socket, head });
     });
+    request.on('information', ({ statusCode }) => {
+      // A 101 that lacks Upgrade or Connection is nothing but information to Node.
+      if (statusCode === 101) fail(new ApertoError('RESPONSE_UPGRADE'));
+    });
     request.on('response', (response) => {
       readBody(response).then((body) => {
         const error = {

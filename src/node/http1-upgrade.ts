@@ -25,7 +25,7 @@ export function refuseUpgrade(
   socket: Duplex,
   status: number,
   headers: Readonly<Record<string, string>>,
-  body: string = STATUS_CODES[status] ?? '',
+  body: string = `${STATUS_CODES[status] ?? status}\n`,
 ): void {
   if (!socket.writable) {
     socket.destroy();
@@ -37,7 +37,7 @@ export function refuseUpgrade(
   socket.on('close', () => clearTimeout(timer));
   socket.on('end', () => socket.destroy());
   socket.resume();
-  socket.end(refusalResponse(status, headers, `${body}\n`, nodePlatform));
+  socket.end(refusalResponse(status, headers, body, nodePlatform));
 }
 
 /**

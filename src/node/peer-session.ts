@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { ConnectionEnd } from '../protocol/connection.ts';
+import type { ConnectionEnd } from '../protocol/connection-host.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import { ApertoError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';

@@ -139,7 +139,12 @@ export class Server<Data = undefined> implements AsyncDisposable {
       nodePlatform,
     );
     if ('reject' in answer) {
-      refuseUpgrade(socket, answer.status, answer.headers, errorTable[answer.reject].message);
+      refuseUpgrade(
+        socket,
+        answer.status,
+        answer.headers,
+        `${errorTable[answer.reject].message}\n`,
+      );
       return;
     }
     const kept: UpgradeRequest = { method: 'GET', url, headers: request.headers };
@@ -166,7 +171,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
 
   #refuse(socket: Duplex, code: ErrorCode): void {
     const { status, headers } = refusal(code);
-    refuseUpgrade(socket, status, headers, errorTable[code].message);
+    refuseUpgrade(socket, status, headers, `${errorTable[code].message}\n`);
   }
 
   async #decide(

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Connection, type ConnectionEnd, type ConnectionHost } from '../protocol/connection.ts';
+import { Connection } from '../protocol/connection.ts';
+import type { ConnectionEnd, ConnectionHost } from '../protocol/connection-host.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
@@ -65,7 +66,9 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
     if (stream instanceof Socket) stream.setNoDelay(true);
     if (head.length > 0) this.chunkArrived(head);
     stream.on('data', onData);
-    if (this.#rest !== undefined) stream.pause();
+    // Who watched the stream until now may have left it paused.
+    if (this.#rest === undefined) stream.resume();
+    else stream.pause();
     // A stream that was destroyed before has told its 'close' to nobody.
     if (stream.destroyed) process.nextTick(() => this.streamClosed());
   }

@@ -1,4 +1,5 @@
 import { CloseCode, isWireCloseCode } from './close-codes.ts';
+import type { ConnectionHost } from './connection-host.ts';
 import { ConnectionState } from './connection-state.ts';
 import { ControlBudget } from './control-budget.ts';
 import { type ErrorCode, errorTable } from './errors.ts';
@@ -6,40 +7,10 @@ import { FrameParser } from './frames/frame-parser.ts';
 import { MAX_CONTROL_PAYLOAD, OPCODE } from './frames/frame-rules.ts';
 import { FrameSender, type FrameSink } from './frames/frame-sender.ts';
 import type { Limits } from './limits.ts';
-import { type Message, MessageAssembler } from './messages/message-assembler.ts';
+import { MessageAssembler } from './messages/message-assembler.ts';
 import type { PreparedMessage } from './messages/prepared-message.ts';
 import { CLOSE, CONTROL_BIT, PING, PONG } from './opcodes.ts';
 import type { Platform } from './platform.ts';
-
-/** How a connection ended. */
-export interface ConnectionEnd {
-  /**
-   * The code of the peer's close frame, 1005 where it had none; the code that we sent where we broke it
-   * off; 1006 where the transport ended without a closing handshake (RFC 6455 7.1.5).
-   */
-  readonly code: number;
-  readonly reason: string;
-  /** Why, where it was not a closing handshake. */
-  readonly error: ErrorCode | undefined;
-}
-
-/** What drives a connection: it feeds bytes in, and this is what it is asked for and told. */
-export interface ConnectionHost {
-  /** Whether bytes wait that the transport has not taken. */
-  readonly backlogged: boolean;
-  /** Milliseconds on a clock that never goes back. */
-  now(): number;
-  /** Asks for a call of `wake` at that time, or a little later. */
-  wakeBy(at: number): void;
-  onMessage(message: Message): void;
-  onPing(payload: Uint8Array): void;
-  onPong(payload: Uint8Array): void;
-  /** Ends the sending direction once all that was written is out. */
-  endTransport(): void;
-  /** Ends both directions at once. */
-  destroyTransport(): void;
-  onEnd(end: ConnectionEnd): void;
-}
 
 /** No such moment. */
 const NEVER = -1;
