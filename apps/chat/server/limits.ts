@@ -1,0 +1,39 @@
+/** What one visitor and all of them together may use. Sizes are UTF-8 bytes where they say bytes. */
+export interface ChatLimits {
+  /** Longest name, in Unicode code points. */
+  readonly nameCharacters: number;
+  /** Longest room name, in Unicode code points. */
+  readonly roomCharacters: number;
+  /** Longest text of a message, in bytes. */
+  readonly textBytes: number;
+  /** Messages that a connection may send a second in the long run, and at once. */
+  readonly messagesPerSecond: number;
+  /** Rooms that a connection may be in. */
+  readonly roomsPerConnection: number;
+  /** Messages of a room that who joins is given. */
+  readonly historyMessages: number;
+  /** Messages of a room whose ids are known again when they are resent. */
+  readonly rememberedMessages: number;
+  /** Rooms in memory, empty ones included. */
+  readonly rooms: number;
+  /** What the remembered messages of all rooms may take together, in bytes, about. */
+  readonly memoryBytes: number;
+}
+
+export const defaultChatLimits: ChatLimits = {
+  nameCharacters: 32,
+  roomCharacters: 64,
+  textBytes: 4096,
+  messagesPerSecond: 20,
+  roomsPerConnection: 100,
+  historyMessages: 100,
+  rememberedMessages: 1000,
+  rooms: 1000,
+  memoryBytes: 64 * 1024 * 1024,
+};
+
+/**
+ * A longer message is refused unread. No valid one is: a text of 4 KiB with each byte escaped as
+ * `\u0000` takes 24 KiB.
+ */
+export const maxUnparsedBytes: number = 32 * 1024;
