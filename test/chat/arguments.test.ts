@@ -5,7 +5,6 @@ import {
   readArguments,
   UsageError,
 } from '../../apps/chat/dist/server/arguments.js';
-import { isAllowedOrigin } from '../../apps/chat/dist/server/origin.js';
 
 const usual: Arguments = { port: 8080, host: '127.0.0.1', origins: [] };
 
@@ -75,32 +74,4 @@ test('what cannot be is refused with a sentence', () => {
     );
   }
   assert.throws(() => readArguments([], { PORT: 'http' }), /PORT takes a port/);
-});
-
-test('with further origins, the page of the same host still connects, and no other', () => {
-  const allowed = (origin: string | undefined, host: string | undefined, tls = false): boolean =>
-    isAllowedOrigin(
-      { ...(origin === undefined ? {} : { origin }), ...(host === undefined ? {} : { host }) },
-      ['https://a.example'],
-      tls,
-    );
-  assert.ok(allowed(undefined, 'chat.example'));
-  assert.ok(allowed('https://a.example', 'chat.example'));
-  assert.ok(allowed('http://chat.example:8080', 'chat.example:8080'));
-  assert.ok(allowed('https://chat.example', 'chat.example:443'));
-  assert.ok(allowed('http://chat.example', 'CHAT.example'));
-  for (const origin of [
-    'https://b.example',
-    'null',
-    '',
-    'http://chat.example:81',
-    'file://',
-    'x',
-  ]) {
-    assert.ok(!allowed(origin, 'chat.example'), origin);
-  }
-  assert.ok(!allowed('http://chat.example', undefined));
-  assert.ok(!allowed('http://chat.example', 'chat.example', true), 'no TLS, but the server has it');
-  assert.ok(allowed('https://chat.example', 'chat.example', true));
-  assert.ok(!allowed('http://chat.example', 'chat.example/x y'));
 });

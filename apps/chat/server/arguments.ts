@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util';
-import { isOrigin } from './origin.ts';
 
 export interface Arguments {
   readonly port: number;
@@ -94,4 +93,9 @@ function readPort(given: string, from: string): number {
     throw new UsageError(`${from} takes a port from 0 to 65535, not "${given}".`);
   }
   return port;
+}
+
+/** Whether a text is an origin as browsers write it: scheme, host and port, nothing behind. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text && /^https?:/.test(text);
 }

@@ -4,10 +4,12 @@ import { type Host, parseHost } from './host.ts';
 
 /**
  * Which pages may connect. `same-origin`: those that came from the host they connect to. `*`: all.
- * A list: these origins, `scheme://host` or `scheme://host:port`; it may have `null`, the origin of
- * sandboxed frames and of files. A request without an Origin header is not from a page and passes.
+ * A list: these origins, `scheme://host` or `scheme://host:port`; it may have `same-origin`, and `null`,
+ * the origin of sandboxed frames and of files. A request without an Origin header is not from a page and passes.
  */
 export type OriginPolicy = 'same-origin' | '*' | readonly string[];
+
+const SAME_ORIGIN = 'same-origin';
 
 interface Origin {
   readonly scheme: string;
@@ -34,7 +36,7 @@ function parseOrigin(text: string): Origin | undefined {
 
 /** The one spelling of an origin: lower case, without the scheme's default port. */
 function normaliseOrigin(text: string): string | undefined {
-  if (text === 'null') return text;
+  if (text === 'null' || text === SAME_ORIGIN) return text;
   const origin = parseOrigin(text);
   if (origin === undefined) return undefined;
   const { scheme, host } = origin;
@@ -48,7 +50,8 @@ function normaliseOrigin(text: string): string | undefined {
  * browser could send, such as one with a path or only a slash at its end.
  */
 export function normaliseOrigins(policy: OriginPolicy): OriginPolicy {
-  if (policy === 'same-origin' || policy === '*') return policy;
+  if (policy === '*') return policy;
+  if (policy === SAME_ORIGIN) return [SAME_ORIGIN];
   if (!Array.isArray(policy)) {
     throw new ApertoError('INVALID_OPTION', { detail: "origins is 'same-origin', '*' or a list" });
   }
@@ -56,7 +59,7 @@ export function normaliseOrigins(policy: OriginPolicy): OriginPolicy {
     const origin = typeof entry === 'string' ? normaliseOrigin(entry) : undefined;
     if (origin === undefined) {
       throw new ApertoError('INVALID_OPTION', {
-        detail: `origins has ${JSON.stringify(entry)}, which is not scheme://host, scheme://host:port or null`,
+        detail: `origins has ${JSON.stringify(entry)}, which is not scheme://host, scheme://host:port, same-origin or null`,
       });
     }
     return origin;
@@ -81,9 +84,10 @@ export function originAllowed(
   // RFC 6454 7.3: a user agent sends at most one.
   if (values.length > 1) return false;
   if (policy === '*') return true;
-  if (policy === 'same-origin') return sameOrigin(values[0], host, encrypted);
   const origin = normaliseOrigin(values[0]);
-  return origin !== undefined && policy.includes(origin);
+  if (origin === undefined || origin === SAME_ORIGIN) return false;
+  if (policy.includes(origin)) return true;
+  return policy.includes(SAME_ORIGIN) && sameOrigin(values[0], host, encrypted);
 }
 
 function sameOrigin(text: string, host: Host, encrypted: boolean): boolean {

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { Limits, Route, ServeOptions } from '../index.ts';
+import { UsageError, usage } from './usage.ts';
+
+const optionTypes = {
+  port: { type: 'string' },
+  host: { type: 'string' },
+  'max-message': { type: 'string' },
+  'max-fragments': { type: 'string' },
+  protocol: { type: 'string', multiple: true },
+  origin: { type: 'string', multiple: true },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** Where a server command listens and whom it lets in; its route lacks only the handlers. */
+export interface ServerCommandOptions {
+  readonly listen: Omit<ServeOptions<undefined>, 'routes'>;
+  readonly route: Pick<Route<undefined>, 'protocols' | 'origins'>;
+}
+
+/**
+ * Reads the options that all server commands share; undefined where help was asked for and given.
+ * @throws {UsageError}
+ */
+export function serverOptions(
+  command: 'echo' | 'broadcast',
+  args: readonly string[],
+): ServerCommandOptions | undefined {
+  const { values } = parseArgs({ args: [...args], options: optionTypes });
+  if (values.help === true) {
+    console.log(usage[command]);
+    return undefined;
+  }
+  const limits: { -readonly [Name in keyof Limits]?: Limits[Name] } = {};
+  const maxMessage = values['max-message'];
+  const maxFragments = values['max-fragments'];
+  if (maxMessage !== undefined)
+    limits.maxMessageBytes = wholeNumber('--max-message', maxMessage, 1);
+  if (maxFragments !== undefined)
+    limits.maxFragments = wholeNumber('--max-fragments', maxFragments, 1);
+  const port = wholeNumber('--port', values.port ?? '9001', 0);
+  if (port > 65_535) throw new UsageError(`--port is 0 to 65535, not ${port}`);
+  const tls = tlsFiles(values['tls-cert'], values['tls-key']);
+  return {
+    listen: {
+      port,
+      host: values.host ?? '127.0.0.1',
+      limits,
+      ...(tls === undefined ? {} : { tls }),
+    },
+    route: { protocols: values.protocol ?? [], origins: origins(values.origin) },
+  };
+}
+
+/** @throws {UsageError} where the text is not a whole number of at least `least`. */
+export function wholeNumber(option: string, text: string, least: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+  throw new UsageError(
+    `${option} takes a whole number of ${least} or more, not ${JSON.stringify(text)}`,
+  );
+}
+
+/** @throws {UsageError} where the file cannot be read. */
+export function readFile(option: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${option}: ${why}`);
+  }
+}
+
+function tlsFiles(
+  cert: string | undefined,
+  key: string | undefined,
+): { readonly cert: Buffer; readonly key: Buffer } | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new UsageError('--tls-cert and --tls-key go together: one was given without the other');
+  }
+  return { cert: readFile('--tls-cert', cert), key: readFile('--tls-key', key) };
+}
+
+/**
+ * The same origin, and the one in the RFC's example handshake (RFC 6455 1.2), so that a server for testing
+ * answers it as it is printed. Nobody can own that origin (RFC 2606 3).
+ */
+const defaultOrigins: readonly string[] = ['same-origin', 'http://example.com'];
+
+function origins(given: readonly string[] | undefined): '*' | readonly string[] {
+  if (given === undefined) return defaultOrigins;
+  return given.includes('*') ? '*' : given;
+}
