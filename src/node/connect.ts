@@ -12,6 +12,7 @@ import { acceptFor, createKey } from '../protocol/handshake/accept-key.ts';
 import { checkResponse, requestFields } from '../protocol/handshake/client-handshake.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
+import { deadline } from './deadline.ts';
 import { nodePlatform } from './node-platform.ts';
 import { ClientPeer } from './peer.ts';
 import { type PeerHandlers, PeerSession, type SlowPeerPolicy } from './peer-session.ts';
@@ -19,8 +20,9 @@ import { checkSlowPeers } from './routes.ts';
 import { parseWebSocketUrl } from './websocket-url.ts';
 
 /**
- * Without a `message` handler, messages wait for `for await (const message of peer)`, and the server is read
- * no faster than that.
+ * Without a `message` handler, messages wait for `for await (const message of peer)`. Once
+ * `limits.highWaterMarkBytes` of them wait the server is read no further, so that then nothing is heard of
+ * it: no ping is answered and no close noticed until somebody reads.
  */
 export interface ConnectOptions extends PeerHandlers<ClientPeer> {
   /** Subprotocols to offer, the preferred first. Default: none. */
@@ -116,7 +118,6 @@ function switched(
   signal: AbortSignal | undefined,
 ): Promise<Switched> {
   return new Promise((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined;
     const finish = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
@@ -128,12 +129,12 @@ function switched(
     };
     const onAbort = (): void => fail(signal?.reason);
     signal?.addEventListener('abort', onAbort);
-    if (limits.handshakeTimeoutMs !== Number.POSITIVE_INFINITY) {
-      timer = setTimeout(
-        () => fail(new ApertoError('HANDSHAKE_TIMEOUT')),
-        limits.handshakeTimeoutMs,
-      );
-    }
+    let refusing: IncomingMessage | undefined;
+    const timer = deadline(limits.handshakeTimeoutMs, () => {
+      // A refusal that stops halfway is a refusal.
+      if (refusing === undefined) fail(new ApertoError('HANDSHAKE_TIMEOUT'));
+      else refusing.destroy();
+    });
     request.on('error', (cause) => {
       fail(new ApertoError('CONNECT_FAILED', { detail: cause.message, cause }));
     });
@@ -141,11 +142,15 @@ function switched(
       finish();
       resolve({ response, socket, head });
     });
-    request.on('information', ({ statusCode }) => {
-      // A 101 that lacks Upgrade or Connection is nothing but information to Node.
-      if (statusCode === 101) fail(new ApertoError('RESPONSE_UPGRADE'));
-    });
     request.on('response', (response) => {
+      if (response.statusCode === 101) {
+        // To Node, a 101 that lacks Upgrade or Connection is a response like any other.
+        const lacking = response.headers.upgrade === undefined;
+        const code = lacking ? 'RESPONSE_UPGRADE' : 'RESPONSE_CONNECTION';
+        fail(new ApertoError(code, { response: refused(response, '') }));
+        return;
+      }
+      refusing = response;
       readBody(response).then((body) => {
         const error = {
           detail: `status ${response.statusCode}`,

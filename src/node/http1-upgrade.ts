@@ -20,6 +20,7 @@ export function asksForWebSocket(request: IncomingMessage): boolean {
 /**
  * Answers an upgrade with an HTTP response and ends the connection. What the client sent behind its
  * request is thrown away unread: unread bytes would reset the connection under the answer.
+ * @throws {ApertoError} INVALID_HEADER, INVALID_OPTION for what cannot be answered; then nothing was done.
  */
 export function refuseUpgrade(
   socket: Duplex,
@@ -27,17 +28,23 @@ export function refuseUpgrade(
   headers: Readonly<Record<string, string>>,
   body: string = `${STATUS_CODES[status] ?? status}\n`,
 ): void {
+  const response = refusalResponse(status, headers, body, nodePlatform);
   if (!socket.writable) {
     socket.destroy();
     return;
   }
   socket.on('error', ignoreError);
+  linger(socket);
+  socket.end(response);
+}
+
+/** Throws away what a client still sends, until it goes or has had its time. */
+export function linger(socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   timer.unref();
   socket.on('close', () => clearTimeout(timer));
   socket.on('end', () => socket.destroy());
   socket.resume();
-  socket.end(refusalResponse(status, headers, body, nodePlatform));
 }
 
 /**

@@ -5,7 +5,7 @@ import type { CloseInfo } from './peer-session.ts';
 
 /** The side of a session that a reader needs. */
 export interface MessageSource {
-  /** Asks for the next message. */
+  /** There is room again after `push` returned false. */
   pull(): void;
 }
 
@@ -16,34 +16,50 @@ interface Waiting {
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
+/** What a message that lies here counts for besides its length. */
+const MESSAGE_OVERHEAD = 64;
+
 /**
- * Hands messages to whoever asks. At most one lies here: while it does the peer is not read, so a slow
- * reader slows the peer and not the memory down.
+ * Hands messages to whoever asks. So many bytes of them may lie here; then the peer is not read, so that a
+ * slow reader slows the peer down instead of filling the memory.
  */
 export class MessageReader implements AsyncIterableIterator<Message, undefined> {
   readonly #source: MessageSource;
+  readonly #capacity: number;
   readonly #waiting: Waiting[] = [];
-  #message: Message | undefined = undefined;
+  readonly #messages: Message[] = [];
+  #size = 0;
   #end: CloseInfo | undefined = undefined;
   #taken = false;
 
-  constructor(source: MessageSource) {
+  /** @param capacity bytes that may lie here; one message always may. */
+  constructor(source: MessageSource, capacity: number) {
     this.#source = source;
+    this.#capacity = capacity;
   }
 
   /** @throws {ApertoError} MESSAGES_TAKEN while somebody else reads. */
-  [Symbol.asyncIterator](): this {
-    if (this.#taken) throw new ApertoError('MESSAGES_TAKEN');
+  take(): void {
+    // A loop that comes to its end does not give back; there is nothing left to take, then.
+    if (this.#taken && this.#end === undefined) throw new ApertoError('MESSAGES_TAKEN');
     this.#taken = true;
+  }
+
+  /** For a loop over the iterator itself, as after a first `next()`. */
+  [Symbol.asyncIterator](): this {
     return this;
   }
 
-  /** Takes a message in; false where it has to lie here. */
+  /** Takes a message in; false where that was enough until `pull`. */
   push(message: Message): boolean {
     const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#message = message;
-    else waiting.resolve({ done: false, value: message });
-    return this.#waiting.length > 0;
+    if (waiting !== undefined) {
+      waiting.resolve({ done: false, value: message });
+      return true;
+    }
+    this.#messages.push(message);
+    this.#size += message.length + MESSAGE_OVERHEAD;
+    return this.#size < this.#capacity;
   }
 
   end(info: CloseInfo): void {
@@ -53,17 +69,20 @@ export class MessageReader implements AsyncIterableIterator<Message, undefined> 
 
   next(): Promise<IteratorResult<Message, undefined>> {
     return new Promise((resolve, reject) => {
-      const message = this.#message;
+      const message = this.#messages.shift();
       if (message !== undefined) {
-        this.#message = undefined;
         resolve({ done: false, value: message });
+        this.#makeRoom(message);
       } else if (this.#end !== undefined) {
         this.#settle({ resolve, reject }, this.#end);
-      } else {
-        this.#waiting.push({ resolve, reject });
-        this.#source.pull();
-      }
+      } else this.#waiting.push({ resolve, reject });
     });
+  }
+
+  #makeRoom(message: Message): void {
+    const wasFull = this.#size >= this.#capacity;
+    this.#size -= message.length + MESSAGE_OVERHEAD;
+    if (wasFull && this.#size < this.#capacity) this.#source.pull();
   }
 
   /** The loop was left. The peer stays open, and the next loop goes on where this one stopped. */

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FrameSink } from '../protocol/frames/frame-sender.ts';
 import { LARGE_BUFFER, returnBuffer, SMALL_BUFFER, takeBuffer } from './buffer-pool.ts';
@@ -12,7 +13,7 @@ export interface OutboxOwner {
 
 /** Appended bytes shorter than this are copied to the others' buffer instead of written by themselves. */
 const COPY_BELOW = 4 * 1024;
-/** Committed bytes are written out from here on without waiting for the end of the batch. */
+/** Messages are written out from here on without waiting for the end of the batch. */
 const FLUSH_AT = LARGE_BUFFER;
 /** The most that is handed to the stream at once, so that progress shows while a slow peer takes it. */
 const PIECE = 256 * 1024;
@@ -32,7 +33,8 @@ function flushWaiting(): void {
  *     reserve, commit, append --> next --- flush ---> batch --- one write at a time ---> stream
  *                                  '- can still be discarded      '- whole frames, must go out
  *
- * A buffer that the stream has taken at once (`writableLength` is 0 after the write) is free again at once.
+ * A buffer that a socket has taken at once (`writableLength` is 0 after the write) is free again at once.
+ * Any other stream may keep what it was given, as an in-memory pair does, so its buffers are not used again.
  */
 export class Outbox implements FrameSink {
   /** Whether a batch is being gathered, whose end flushes. */
@@ -44,6 +46,7 @@ export class Outbox implements FrameSink {
 
   readonly #stream: Duplex;
   readonly #owner: OutboxOwner;
+  readonly #reuses: boolean;
   #waiting = false;
   #closed = false;
 
@@ -64,12 +67,13 @@ export class Outbox implements FrameSink {
   #inFlight = 0;
   #writes = 0;
   #writesDone = 0;
-  readonly #onWritten: () => void;
+  readonly #onWritten: (error?: Error | null) => void;
 
   constructor(stream: Duplex, owner: OutboxOwner) {
     this.#stream = stream;
     this.#owner = owner;
-    this.#onWritten = () => this.#written();
+    this.#reuses = stream instanceof Socket;
+    this.#onWritten = (error) => this.#written(error);
   }
 
   /** Bytes that the stream has not taken, frame headers included. */
@@ -80,6 +84,11 @@ export class Outbox implements FrameSink {
   /** Whether the stream is behind: what is sent now has to wait. */
   get blocked(): boolean {
     return this.#inFlight > 0;
+  }
+
+  /** Whether the stream is gone: what is sent goes nowhere. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   // --- The sink of the frame sender
@@ -152,13 +161,15 @@ export class Outbox implements FrameSink {
   }
 
   #flushSoon(): void {
-    if (this.#nextBytes >= FLUSH_AT) {
-      this.flush();
-      return;
-    }
     if (this.corked || this.#waiting || this.#inFlight > 0) return;
     this.#waiting = true;
     if (waiting.push(this) === 1) process.nextTick(flushWaiting);
+  }
+
+  /** A data message is complete. Only here may a batch leave early, or `discard` could cut a frame in two. */
+  messageQueued(): void {
+    this.queuedMessages++;
+    if (this.#nextBytes >= FLUSH_AT) this.flush();
   }
 
   /** Drops what has not begun to go out. Returns how many data messages that were. */
@@ -229,7 +240,7 @@ export class Outbox implements FrameSink {
         return;
       }
     }
-    this.#returnAll(this.#batchOwned);
+    if (this.#reuses) this.#returnAll(this.#batchOwned);
     this.#batch = NO_PARTS;
     this.#batchOwned = undefined;
   }
@@ -271,7 +282,9 @@ export class Outbox implements FrameSink {
     return room;
   }
 
-  #written(): void {
+  #written(error: Error | null | undefined): void {
+    // The stream has failed, and closes.
+    if (error) return;
     this.#writesDone++;
     // The callbacks of writes that were taken at once come late, and tell nothing new.
     if (this.#inFlight === 0 || this.#writesDone !== this.#writes || this.#closed) return;

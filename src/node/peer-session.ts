@@ -93,24 +93,27 @@ export class PeerSession<P> extends StreamDriver {
 
   /** Client: messages that no handler wants wait for a reader. */
   openForReading(head: Buffer): void {
-    if (this.#handlers.message === undefined) this.#reader = new MessageReader(this);
-    this.start(head);
+    if (this.#handlers.message === undefined)
+      this.#reader = new MessageReader(this, this.limits.highWaterMarkBytes);
+    // Who connects has the peer in its hands before anything is delivered.
+    setImmediate(() => this.start(head));
   }
 
   // --- Sending
 
   send(data: Sendable): boolean {
-    if (this.connection.state !== ConnectionState.OPEN) {
+    const outbox = this.outbox;
+    // The stream may be gone while a message that came before is still handled.
+    if (this.connection.state !== ConnectionState.OPEN || outbox.closed) {
       // Misuse is told also where nothing can be sent.
       if (typeof data !== 'string' && !(data instanceof PreparedMessage)) toBytes(data);
       return false;
     }
-    const outbox = this.outbox;
     if (outbox.bufferedAmount > this.limits.highWaterMarkBytes && !this.#admits(data)) return false;
     if (typeof data === 'string') this.connection.sendText(data);
     else if (data instanceof PreparedMessage) this.connection.sendPrepared(data);
     else this.connection.sendBytes(BINARY, toBytes(data));
-    outbox.queuedMessages++;
+    outbox.messageQueued();
     if (outbox.bufferedAmount <= this.limits.highWaterMarkBytes) return true;
     outbox.flush();
     if (outbox.bufferedAmount <= this.limits.highWaterMarkBytes) return true;
@@ -139,6 +142,8 @@ export class PeerSession<P> extends StreamDriver {
         return false;
       case 'latest':
         this.#countDropped(outbox.discard());
+        // A ping may have been among it, and its missing answer must not count as silence.
+        this.connection.noteLife(this.now());
         return true;
     }
   }
@@ -158,7 +163,7 @@ export class PeerSession<P> extends StreamDriver {
 
   #sendControl(opcode: number, payload: string | Uint8Array): boolean {
     const bytes = encodeControlPayload(payload);
-    if (this.connection.state !== ConnectionState.OPEN) return false;
+    if (this.connection.state !== ConnectionState.OPEN || this.outbox.closed) return false;
     if (this.outbox.bufferedAmount > this.limits.maxBufferedBytes) return false;
     this.connection.sendBytes(opcode, bytes);
     return true;
@@ -172,7 +177,8 @@ export class PeerSession<P> extends StreamDriver {
 
   get state(): 'open' | 'closing' | 'closed' {
     if (this.#closeInfo !== undefined) return 'closed';
-    return this.connection.state === ConnectionState.OPEN ? 'open' : 'closing';
+    const isOpen = this.connection.state === ConnectionState.OPEN && !this.outbox.closed;
+    return isOpen ? 'open' : 'closing';
   }
 
   close(code: number | undefined, reason: string): void {
@@ -196,13 +202,14 @@ export class PeerSession<P> extends StreamDriver {
   read(): MessageReader {
     let reader = this.#reader;
     if (reader === undefined) {
-      reader = new MessageReader(this);
+      reader = new MessageReader(this, this.limits.highWaterMarkBytes);
       this.#reader = reader;
       if (this.#closeInfo !== undefined) reader.end(this.#closeInfo);
       // From here on the reader says when it is ready, not a handler's promise.
       this.release();
     }
-    return reader[Symbol.asyncIterator]();
+    reader.take();
+    return reader;
   }
 
   pull(): void {
@@ -221,7 +228,7 @@ export class PeerSession<P> extends StreamDriver {
     if (handlers.message === undefined) return;
     try {
       const settled = handlers.message(this.peer, message);
-      if (settled !== undefined) this.#waitFor(settled);
+      if (isPromise(settled)) this.#waitFor(settled);
     } catch (error) {
       this.#handlerFailed(error);
     }
@@ -244,7 +251,7 @@ export class PeerSession<P> extends StreamDriver {
     if (this.#handlers.drain === undefined) return;
     try {
       const settled = this.#handlers.drain(this.peer);
-      if (settled !== undefined) settled.then(undefined, (error) => this.#handlerFailed(error));
+      if (isPromise(settled)) settled.then(undefined, (error) => this.#handlerFailed(error));
     } catch (error) {
       this.#handlerFailed(error);
     }
@@ -260,7 +267,7 @@ export class PeerSession<P> extends StreamDriver {
     if (this.#handlers.close === undefined) return;
     try {
       const settled = this.#handlers.close(this.peer, info.code, info.reason);
-      if (settled !== undefined) settled.then(undefined, (reason) => this.#report(reason));
+      if (isPromise(settled)) settled.then(undefined, (reason) => this.#report(reason));
     } catch (reason) {
       this.#report(reason);
     }
@@ -271,7 +278,7 @@ export class PeerSession<P> extends StreamDriver {
   #call(handler: () => void | Promise<void>): void {
     try {
       const settled = handler();
-      if (settled !== undefined) this.#waitFor(settled);
+      if (isPromise(settled)) this.#waitFor(settled);
     } catch (error) {
       this.#handlerFailed(error);
     }
@@ -279,8 +286,8 @@ export class PeerSession<P> extends StreamDriver {
 
   #waitFor(settled: Promise<void>): void {
     const onFailed = (error: unknown): void => this.#handlerFailed(error);
-    // A reader taken in the handler says itself when it is ready.
-    if (this.#reader !== undefined) {
+    // A reader taken in the handler says itself when it is ready; after `close` there is nothing to wait for.
+    if (this.#reader !== undefined || this.connection.state !== ConnectionState.OPEN) {
       settled.then(undefined, onFailed);
       return;
     }
@@ -308,7 +315,12 @@ export class PeerSession<P> extends StreamDriver {
   }
 }
 
-/** At most what the data takes on the wire; exact for bytes. */
+/** Whether to wait for what a handler returned: an arrow function may return anything. */
+function isPromise(returned: unknown): returned is Promise<void> {
+  return typeof returned === 'object' && returned !== null && 'then' in returned;
+}
+
+/** At least what the data takes on the wire, but for the header of bytes. */
 function sizeOf(data: Sendable): number {
   if (typeof data === 'string') return data.length;
   return data instanceof PreparedMessage ? data.frame.length : toBytes(data).length;

@@ -1,6 +1,7 @@
 import { type Server as HttpServer, type IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { linger } from './http1-upgrade.ts';
 
 /**
  * Answers an upgrade request that is not for us as Node does where nobody listens for upgrades: as an
@@ -21,9 +22,13 @@ export function passAsPlainRequest(
   response.shouldKeepAlive = false;
   socket.on('error', () => socket.destroy());
   response.assignSocket(socket);
+  // Node's server has stopped to watch the socket; without this, who waits for room would wait for ever.
+  socket.on('drain', () => {
+    if (response.writableNeedDrain) response.emit('drain');
+  });
   response.on('finish', () => {
     response.detachSocket(socket);
-    socket.resume();
+    linger(socket);
     socket.end();
   });
   server.emit('request', request, response);

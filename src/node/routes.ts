@@ -10,7 +10,8 @@ export interface Route<Data> extends PeerHandlers<Peer<Data>> {
   /** The subprotocols spoken. The first that the client offers and is spoken is chosen. Default: none. */
   readonly protocols?: readonly string[];
   /**
-   * Which web pages may connect: those of the same origin, all, or those listed; `null` can be listed.
+   * Which web pages may connect: those of the same origin, all, or those listed; a list may have
+   * `same-origin` and `null` too.
    * Requests without an Origin header do not come from a browser, and pass. Default `same-origin`.
    */
   readonly origins?: 'same-origin' | '*' | readonly string[];
@@ -74,10 +75,17 @@ export class Routes<Data> {
 
   /** @param url the request's target: path and query. */
   find(url: string): ResolvedRoute<Data> | undefined {
-    const query = url.indexOf('?');
-    const path = query < 0 ? url : url.slice(0, query);
+    const path = pathOf(url);
     const exact = this.#exact.get(path);
     if (exact !== undefined) return exact;
     return this.#prefixes.find(([prefix]) => path.startsWith(prefix))?.[1];
   }
+}
+
+function pathOf(target: string): string {
+  // RFC 6455 4.2.1 (1), RFC 9112 3.2.2: the target may also be an absolute http or https URI.
+  const resource = target.replace(/^https?:\/\/[^/?#]*/i, '');
+  const query = resource.indexOf('?');
+  const path = query < 0 ? resource : resource.slice(0, query);
+  return path === '' ? '/' : path;
 }

@@ -6,6 +6,7 @@ import {
 } from 'node:https';
 import { ApertoError, errorTable } from '../protocol/errors.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
+import { LONGEST_TIMER_MS } from './deadline.ts';
 import { asksForWebSocket } from './http1-upgrade.ts';
 import type { PeerTopics } from './peer.ts';
 import { Routes } from './routes.ts';
@@ -33,10 +34,13 @@ export async function listen<Data>(
   topics: PeerTopics,
 ): Promise<Server<Data>> {
   const limits = resolveLimits(options.limits);
-  const timeout = Number.isFinite(limits.handshakeTimeoutMs) ? limits.handshakeTimeoutMs : 0;
+  const { handshakeTimeoutMs } = limits;
+  const timeout = handshakeTimeoutMs > LONGEST_TIMER_MS ? 0 : handshakeTimeoutMs;
   const httpOptions: ServerOptions = {
     maxHeaderSize: Math.min(limits.maxHeaderBytes, 2 ** 31 - 1),
     headersTimeout: timeout,
+    // Node's own default, unless it would be shorter than that.
+    requestTimeout: Math.max(timeout, 300_000),
     connectionsCheckingInterval: timeout === 0 ? 30_000 : Math.ceil(timeout / CHECKS_A_TIMEOUT),
     insecureHTTPParser: false,
   };
@@ -87,7 +91,7 @@ function answerPlain<Data>(options: ServeOptions<Data>, limits: Limits): Request
     } else if (application !== undefined) {
       application(request, response);
     } else if (onRoute) {
-      const headers = { Upgrade: 'websocket', Connection: 'Upgrade' };
+      const headers = { Upgrade: 'websocket', Connection: 'Upgrade, close' };
       answer(response, 426, `${errorTable.UPGRADE_MISSING.message}\n`, headers);
     } else answer(response, 404, 'Not Found\n', {});
   };
@@ -99,6 +103,10 @@ function answer(
   body: string,
   headers: Readonly<Record<string, string>>,
 ): void {
-  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', ...headers });
+  response.writeHead(status, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+    ...headers,
+  });
   response.end(body);
 }

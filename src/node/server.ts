@@ -4,13 +4,14 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { CloseCode } from '../protocol/close-codes.ts';
-import { type ErrorCode, errorTable } from '../protocol/errors.ts';
+import { ApertoError, type ErrorCode, errorTable } from '../protocol/errors.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { normaliseHosts } from '../protocol/handshake/host.ts';
 import { type Acceptance, checkUpgrade, refusal } from '../protocol/handshake/server-handshake.ts';
 import { acceptResponse } from '../protocol/handshake/server-response.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { encodeCloseReason, type Sendable } from './data.ts';
+import { deadline } from './deadline.ts';
 import { asksForWebSocket, refuseUpgrade, WaitingSocket } from './http1-upgrade.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer, type PeerTopics, publishTo, type UpgradeRequest } from './peer.ts';
@@ -33,7 +34,7 @@ export interface CloseOptions {
   /** What every peer is closed with. Default 1001, going away. */
   readonly code?: number;
   readonly reason?: string;
-  /** How long peers and requests have to finish before they are cut off. Default 10,000 ms. */
+  /** How long peers and requests have to finish before they are cut off; may be `Infinity`. Default 10,000 ms. */
   readonly timeoutMs?: number;
 }
 
@@ -48,7 +49,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
   readonly #sessions = new Set<PeerSession<Peer<Data>>>();
   readonly #peers = new Set<Peer<Data>>();
-  /** Sockets whose `upgrade` is still deciding. */
+  /** Sockets that Node has lost sight of and that are no session: not yet, or refused. */
   readonly #waiting = new Set<Duplex>();
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
     this.#upgrade(request, socket, head);
@@ -92,7 +93,10 @@ export class Server<Data = undefined> implements AsyncDisposable {
   /** Where a client on this machine connects to: `ws:`, `wss:` or `ws+unix:`. */
   get url(): string {
     const address = this.#http.address();
-    if (!isTcp(address)) return `ws+unix:${address ?? ''}`;
+    // The colon would end the path; what else URLs give a meaning must not have it either.
+    if (!isTcp(address)) {
+      return `ws+unix:${encodeURI(address ?? '').replace(/[?#:]/g, encodeURIComponent)}`;
+    }
     const scheme = 'setSecureContext' in this.#http ? 'wss' : 'ws';
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
     return `${scheme}://${host}:${address.port}`;
@@ -139,12 +143,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
       nodePlatform,
     );
     if ('reject' in answer) {
-      refuseUpgrade(
-        socket,
-        answer.status,
-        answer.headers,
-        `${errorTable[answer.reject].message}\n`,
-      );
+      this.#refuse(socket, answer.reject);
       return;
     }
     const kept: UpgradeRequest = { method: 'GET', url, headers: request.headers };
@@ -165,13 +164,33 @@ export class Server<Data = undefined> implements AsyncDisposable {
       this.#refuse(socket, 'NO_ROUTE');
       return;
     }
-    if (passAsPlainRequest(this.#http, request, socket)) return;
+    if (passAsPlainRequest(this.#http, request, socket)) {
+      this.#watchEnd(socket);
+      return;
+    }
     this.#refuse(socket, isWebSocket ? 'NO_ROUTE' : 'UPGRADE_MISSING');
   }
 
   #refuse(socket: Duplex, code: ErrorCode): void {
     const { status, headers } = refusal(code);
-    refuseUpgrade(socket, status, headers, `${errorTable[code].message}\n`);
+    this.#answer(socket, status, headers, `${errorTable[code].message}\n`);
+  }
+
+  #answer(
+    socket: Duplex,
+    status: number,
+    headers: Readonly<Record<string, string>>,
+    body?: string,
+  ): void {
+    refuseUpgrade(socket, status, headers, body);
+    this.#watchEnd(socket);
+  }
+
+  /** Has `close` cut the socket off where it does not end by itself. */
+  #watchEnd(socket: Duplex): void {
+    if (socket.destroyed) return;
+    this.#waiting.add(socket);
+    socket.on('close', () => this.#waiting.delete(socket));
   }
 
   async #decide(
@@ -183,17 +202,15 @@ export class Server<Data = undefined> implements AsyncDisposable {
   ): Promise<void> {
     const waiting = new WaitingSocket(socket, head);
     this.#waiting.add(socket);
-    let timer: NodeJS.Timeout | undefined;
     let timedOut = false;
-    const { handshakeTimeoutMs } = this.#limits;
-    if (handshakeTimeoutMs !== Number.POSITIVE_INFINITY) {
-      timer = setTimeout(() => {
-        timedOut = true;
-        waiting.finish();
-        this.#waiting.delete(socket);
-        this.#refuse(socket, 'UPGRADE_TIMEOUT');
-      }, handshakeTimeoutMs);
-    }
+    const timer = deadline(this.#limits.handshakeTimeoutMs, () => {
+      timedOut = true;
+      waiting.finish();
+      this.#waiting.delete(socket);
+      this.#refuse(socket, 'UPGRADE_TIMEOUT');
+    });
+    // The socket keeps the process, while it is there.
+    timer?.unref();
     let decided: { data: Data } | { error: unknown };
     try {
       // `upgrade` may be a method that uses its object.
@@ -216,9 +233,18 @@ export class Server<Data = undefined> implements AsyncDisposable {
       if (this.#closing !== undefined) this.#refuse(socket, 'SERVER_CLOSING');
       else this.#accept(route, acceptance, request, decided.data, socket, early);
     } else if (decided.error instanceof RejectUpgrade) {
-      const { status, headers, body } = decided.error;
-      refuseUpgrade(socket, status, headers, body);
+      this.#rejectAs(decided.error, socket);
     } else this.#refuse(socket, 'UPGRADE_FAILED');
+  }
+
+  #rejectAs({ status, headers, body }: RejectUpgrade, socket: Duplex): void {
+    try {
+      this.#answer(socket, status, headers, body);
+    } catch (error) {
+      // It was changed after it was made.
+      this.#report(error);
+      this.#refuse(socket, 'UPGRADE_FAILED');
+    }
   }
 
   #accept(
@@ -272,18 +298,21 @@ export class Server<Data = undefined> implements AsyncDisposable {
   /**
    * Stops accepting, closes every peer, waits, and cuts off what is left after `timeoutMs`. Resolves when
    * nothing is left. With `attach`, the HTTP server itself goes on. A second call awaits the first.
-   * @throws {ApertoError} INVALID_CLOSE_CODE, INVALID_CLOSE_REASON
+   * @throws {ApertoError} INVALID_CLOSE_CODE, INVALID_CLOSE_REASON, INVALID_OPTION
    */
   close(options: CloseOptions = {}): Promise<void> {
     const { code = CloseCode.GOING_AWAY, reason = '', timeoutMs = 10_000 } = options;
     // Told at once, and before anything was done.
     encodeCloseReason(code, reason);
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
+      throw new ApertoError('INVALID_OPTION', { detail: `timeoutMs is ${String(timeoutMs)}` });
+    }
     this.#closing ??= this.#close(code, reason, timeoutMs);
     return this.#closing;
   }
 
   async #close(code: number, reason: string, timeoutMs: number): Promise<void> {
-    const timer = setTimeout(() => this.#cutOff(), timeoutMs);
+    const timer = deadline(timeoutMs, () => this.#cutOff());
     const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;
     if (!this.#ownsHttp) this.#http.off('upgrade', this.#onUpgrade);
     for (const session of this.#sessions) session.close(code, reason);

@@ -12,6 +12,9 @@ import { Outbox, type OutboxOwner } from './outbox.ts';
 /** A write that waited at least this long can only have been taken because the peer made room. */
 const SIGN_OF_LIFE_MS = 1000;
 
+/** No such moment. */
+const NEVER = -1;
+
 const driverOf = Symbol('aperto.driver');
 type DrivenStream = Duplex & { [driverOf]?: StreamDriver };
 
@@ -25,8 +28,9 @@ function onEnd(this: DrivenStream): void {
 function onClose(this: DrivenStream): void {
   this[driverOf]?.streamClosed();
 }
-/** A reset or a broken pipe: 'close' follows, and says all there is to say. */
-function onError(): void {}
+function onError(this: DrivenStream): void {
+  this[driverOf]?.streamFailed();
+}
 
 /**
  * Binds a duplex stream (TCP, TLS, any other) to a connection: feeds it what arrives, writes out what it
@@ -45,8 +49,8 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
   #turnAsked = false;
   #ended = false;
   #closed = false;
-  /** When the write that the stream is busy with was made. */
-  #blockedSince = 0;
+  /** When the write that the stream is busy with was made; `NEVER` while it is not busy. */
+  #blockedSince = NEVER;
 
   constructor(stream: Duplex, limits: Limits, isServer: boolean) {
     super();
@@ -146,6 +150,11 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
     if (this.#rest === undefined && !this.#held) this.connection.transportEnded();
   }
 
+  /** A reset or a broken pipe: 'close' follows. */
+  streamFailed(): void {
+    this.outbox.close();
+  }
+
   streamClosed(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -175,6 +184,7 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
     if (this.outbox.bufferedAmount === 0) this.#endStream();
     // The peer may still be sending: unread bytes at the end would reset the connection under our last
     // frame. What comes is thrown away, until it ends too or the timer strikes.
+    this.#held = false;
     this.#rest = undefined;
     this.#stream.resume();
   }
@@ -194,6 +204,8 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
   }
 
   onBlocked(): void {
+    // The next write of one that was just taken: `onProgress` follows, and needs to know when that was made.
+    if (this.#blockedSince !== NEVER) return;
     this.#blockedSince = this.now();
     this.wakeBy(this.#blockedSince + this.limits.stallTimeoutMs);
   }
@@ -204,6 +216,7 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
     if (took >= SIGN_OF_LIFE_MS) this.connection.noteLife(now);
     if (this.outbox.blocked) this.#blockedSince = now;
     else {
+      this.#blockedSince = NEVER;
       this.connection.drained();
       this.outbox.flush();
       const isOpen = this.connection.state <= ConnectionState.CLOSED_BY_US;

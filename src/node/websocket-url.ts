@@ -29,7 +29,10 @@ export function parseWebSocketUrl(url: string | URL): Target {
   if (username !== '' || password !== '') {
     throw invalid(text.replace(/\/\/[^/]*@/, '//'), 'a user or password: set a header instead');
   }
-  if (protocol === 'ws+unix:') return unixTarget(text, pathname, search);
+  if (protocol === 'ws+unix:') {
+    if (hostname !== '') throw invalid(text, 'a host before the socket path');
+    return unixTarget(text, pathname, search);
+  }
   if (protocol !== 'ws:' && protocol !== 'wss:') throw invalid(text, `the scheme ${protocol}`);
   const encrypted = protocol === 'wss:';
   return {
@@ -44,8 +47,16 @@ export function parseWebSocketUrl(url: string | URL): Target {
 
 function unixTarget(text: string, pathname: string, search: string): Target {
   const colon = pathname.indexOf(':');
-  const socketPath = decodeURIComponent(colon < 0 ? pathname : pathname.slice(0, colon));
+  const socketPath = decoded(colon < 0 ? pathname : pathname.slice(0, colon));
   const path = colon < 0 ? '/' : pathname.slice(colon + 1);
-  if (socketPath === '' || !path.startsWith('/')) throw invalid(text, 'no socket path');
+  if (!socketPath || !path.startsWith('/')) throw invalid(text, 'no socket path');
   return { encrypted: false, host: undefined, port: undefined, socketPath, path: path + search };
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { chromium as playwright } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserKind,
+  BrowserWindow,
+  type ConsoleEntry,
+  findProgram,
+  skipWithout,
+} from './browser-window.ts';
+
+const program = findProgram('chromium', 'APERTO_CHROMIUM');
+
+// A browser that is tested talks to the test's servers only.
+const quiet = [
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export const chromium: BrowserKind = {
+  name: 'Chromium',
+  skip: skipWithout(program, 'chromium'),
+  launch,
+};
+
+async function launch(): Promise<Browser> {
+  assert.ok(program !== undefined);
+  const browser = await playwright.launch({
+    executablePath: program,
+    headless: true,
+    // Its sandbox does not run as root; no page but the tests' own is ever loaded.
+    args: ['--no-sandbox', '--disable-gpu', ...quiet],
+  });
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  return {
+    async open() {
+      const page = await context.newPage();
+      const console: ConsoleEntry[] = [];
+      page.on('console', (message) => {
+        console.push({ level: message.type(), text: message.text() });
+      });
+      page.on('pageerror', (error) => console.push({ level: 'error', text: error.message }));
+      return new BrowserWindow({
+        console,
+        async goto(url) {
+          await page.goto(url);
+        },
+        evaluate: (expression) => page.evaluate(asExpression(expression)),
+        type: (text) => page.keyboard.type(text),
+        press: (key) => page.keyboard.press(key),
+      });
+    },
+    async closeWindows() {
+      for (const page of context.pages()) await page.close();
+    },
+    async [Symbol.asyncDispose]() {
+      await browser.close();
+    },
+  };
+}
+
+/** A block is evaluated as a statement, without a value. */
+function asExpression(source: string): string {
+  return source.startsWith('{') ? `(() => ${source})()` : source;
+}

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { defaultLimits } from '../dist/index.js';
+
+// This file runs from build/.
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = join(root, 'build', 'documents');
+
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  'docs/README.md',
+  'docs/guide.md',
+  'docs/decisions.md',
+  'docs/errors.md',
+  'docs/chat-protocols.md',
+];
+
+function read(page: string): string {
+  return readFileSync(join(root, page), 'utf8');
+}
+
+/** The TypeScript on a page, block by block. */
+function codeOf(page: string): string[] {
+  return [...read(page).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  assert.ok(typeof address === 'object' && address !== null);
+  return address.port;
+}
+
+/** Compiles files as an application would that installed the package: the name leads to the built one. */
+async function compile(files: Readonly<Record<string, string>>): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  for (const [name, code] of Object.entries(files)) await writeFile(join(folder, name), code);
+  const options = {
+    target: 'es2023',
+    module: 'nodenext',
+    lib: ['es2023', 'esnext.disposable'],
+    types: ['node'],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+  };
+  await writeFile(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions: options, include: ['*.ts'] }),
+  );
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  try {
+    await promisify(execFile)(process.execPath, [compiler, '-p', folder]);
+  } catch (error) {
+    assert.fail(String(error instanceof Error && 'stdout' in error ? error.stdout : error));
+  }
+}
+
+/** Runs a file, and says line by line what it prints. */
+function run(name: string): { child: ChildProcess; lines: AsyncIterator<string> } {
+  const child = spawn(process.execPath, [join(folder, name)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return { child, lines: createInterface(child.stdout)[Symbol.asyncIterator]() };
+}
+
+describe('the code in the documents', () => {
+  let port: number;
+
+  before(async () => {
+    port = await freePort();
+    const [server = '', client = '', ...rest] = codeOf('README.md');
+    assert.match(server, /^\/\/ server\.ts\n/);
+    assert.match(client, /^\/\/ client\.ts\n/);
+    assert.deepEqual(rest, []);
+    const guide = codeOf('docs/guide.md');
+    assert.ok(guide.length >= 7);
+    const here = (code: string): string => code.replaceAll('8080', String(port));
+    await compile({
+      'server.ts': here(server),
+      'client.ts': here(client),
+      ...Object.fromEntries(guide.map((code, index) => [`guide-${index}.ts`, code])),
+    });
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  test("the README's server and client talk to each other", async () => {
+    const server = run('server.js');
+    const clients: ChildProcess[] = [];
+    try {
+      const greeting = await server.lines.next();
+      assert.equal(greeting.value, `listening at ws://127.0.0.1:${port}`);
+      const client = run('client.js');
+      clients.push(client.child);
+      assert.equal((await client.lines.next()).value, 'ada: Hello');
+    } finally {
+      for (const child of [...clients, server.child]) {
+        const gone = once(child, 'exit');
+        child.kill('SIGKILL');
+        await gone;
+      }
+    }
+  });
+});
+
+test('the README gives two commands, and there is what they run', () => {
+  const commands = [...read('README.md').matchAll(/^npm .*$/gm)].map(([line]) => line);
+  assert.deepEqual(commands.slice(0, 2), ['npm ci && npm start', 'npm ci && npm test']);
+  const { scripts } = JSON.parse(read('package.json'));
+  for (const line of [...commands, ...read('CONTRIBUTING.md').matchAll(/npm run [\w-]+/g)]) {
+    const name = /npm (?:run )?([\w-]+)$/.exec(String(line))?.[1] ?? '';
+    assert.ok(name in scripts, `there is no script ${name}`);
+  }
+});
+
+test('npm start serves the chat and prints its address', async () => {
+  const npm = spawn('npm', ['start', '--', '--port', '0'], {
+    cwd: root,
+    // A group of its own: npm's children end with it.
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(npm, 'exit');
+  try {
+    let address: string | undefined;
+    for await (const line of createInterface(npm.stdout)) {
+      address = /http:\/\/127\.0\.0\.1:\d+\//.exec(line)?.[0];
+      if (address !== undefined) break;
+    }
+    assert.ok(address !== undefined);
+    const response = await fetch(address);
+    assert.equal(response.status, 200);
+    assert.match(await response.text(), /<title>Aperto chat<\/title>/);
+  } finally {
+    if (npm.pid !== undefined && npm.exitCode === null) process.kill(-npm.pid, 'SIGTERM');
+    await exited;
+  }
+});
+
+for (const page of pages) {
+  test(`what ${page} links to is there`, () => {
+    const text = read(page);
+    for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const [path = '', heading] = target.split('#');
+      const file = path === '' ? join(root, page) : join(root, dirname(page), path);
+      assert.ok(existsSync(file), `${target} is not there`);
+      if (heading === undefined) continue;
+      const headings = [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)].map(
+        ([, title = '']) => title.toLowerCase().replaceAll(' ', '-'),
+      );
+      assert.ok(headings.includes(heading), `${target} has no such heading`);
+    }
+  });
+}
+
+test('the guide has every limit with its default', () => {
+  const rows = [...read('docs/guide.md').matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)];
+  const documented = rows.map(([, name = '', value = '']) => [
+    name,
+    Number(value.replaceAll(',', '')),
+  ]);
+  assert.deepEqual(Object.fromEntries(documented), defaultLimits);
+});
