@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { CLOSE, closeCodeOf, type RawFrame, readFrame } from './raw-frames.ts';
+
+/** Nothing in these tests takes longer unless it hangs. */
+export const DEADLINE_MS = 10_000;
+
+/** Rejects, with what was awaited, where `promise` has not settled in time. */
+export async function within<T>(
+  what: string | (() => string),
+  promise: Promise<T>,
+  ms: number = DEADLINE_MS,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`waited in vain for ${typeof what === 'string' ? what : what()}`));
+    }, ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The head of a request or a response. */
+export class Head {
+  readonly startLine: string;
+  readonly fields: readonly (readonly [name: string, value: string])[];
+
+  constructor(text: string) {
+    const [startLine = '', ...lines] = text.split('\r\n');
+    this.startLine = startLine;
+    this.fields = lines.map((line) => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+    });
+  }
+
+  /** The status of a response. */
+  get status(): number {
+    assert.match(this.startLine, /^HTTP\/1\.1 \d{3} /);
+    return Number(this.startLine.slice(9, 12));
+  }
+
+  /** The values of a field, joined; undefined where it is absent. */
+  get(name: string): string | undefined {
+    const values = this.fields.filter(([field]) => field === name).map(([, value]) => value);
+    return values.length === 0 ? undefined : values.join(', ');
+  }
+}
+
+/** One end of a connection, read by hand. Every wait has a deadline and says what it waited for. */
+export class RawSocket {
+  readonly socket: Socket;
+  #bytes: Buffer = Buffer.alloc(0);
+  /** How the other side has ended. */
+  #ending: 'fin' | 'reset' | undefined = undefined;
+  #changed: () => void = () => {};
+
+  /** @param socket one with `allowHalfOpen`, so that nothing ends by itself. */
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      this.#bytes = Buffer.concat([this.#bytes, chunk]);
+      this.#changed();
+    });
+    socket.on('end', () => {
+      this.#ending ??= 'fin';
+      this.#changed();
+    });
+    // ECONNRESET, or EPIPE where we were writing.
+    socket.on('error', () => {
+      this.#ending ??= 'reset';
+      this.#changed();
+    });
+    socket.on('close', () => {
+      this.#ending ??= 'reset';
+      this.#changed();
+    });
+  }
+
+  write(...parts: (string | Uint8Array)[]): void {
+    const bytes = parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
+    this.socket.write(Buffer.concat(bytes));
+  }
+
+  /** Waits until the kernel has taken all that was written, so that none of it is in our memory. */
+  async flushed(): Promise<void> {
+    await within(
+      'the other side to read',
+      new Promise((resolve) => this.socket.write('', resolve)),
+    );
+  }
+
+  /** Sends FIN; goes on reading. */
+  end(): void {
+    this.socket.end();
+  }
+
+  /** Sends RST. */
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  #shown(): string {
+    const shown = this.#bytes.subarray(0, 200);
+    return `${this.#bytes.length} bytes, ${this.#ending ?? 'open'}: ${shown.toString('hex')} ${JSON.stringify(shown.toString('latin1'))}`;
+  }
+
+  async #until(what: string, isThere: () => boolean): Promise<void> {
+    const arrived = async (): Promise<void> => {
+      while (!isThere()) {
+        assert.equal(this.#ending, undefined, `ended before ${what}; unread: ${this.#shown()}`);
+        await new Promise<void>((resolve) => {
+          this.#changed = resolve;
+        });
+      }
+    };
+    await within(() => `${what}; unread: ${this.#shown()}`, arrived());
+  }
+
+  #cut(size: number): Buffer {
+    const cut = this.#bytes.subarray(0, size);
+    this.#bytes = this.#bytes.subarray(size);
+    return cut;
+  }
+
+  /** The head of an HTTP message, without its empty line. */
+  async readHead(): Promise<Head> {
+    await this.#until('the end of a head', () => this.#bytes.includes('\r\n\r\n'));
+    const end = this.#bytes.indexOf('\r\n\r\n');
+    return new Head(this.#cut(end + 4).toString('latin1', 0, end));
+  }
+
+  async readBytes(count: number): Promise<Buffer> {
+    await this.#until(`${count} bytes`, () => this.#bytes.length >= count);
+    return this.#cut(count);
+  }
+
+  async readFrame(): Promise<RawFrame> {
+    let frame: RawFrame | undefined;
+    await this.#until('a frame', () => {
+      frame = readFrame(this.#bytes);
+      return frame !== undefined;
+    });
+    const { size } = frame as unknown as RawFrame;
+    this.#cut(size);
+    return frame as unknown as RawFrame;
+  }
+
+  /** The next frame is an unmasked one with this first byte and payload. */
+  async expectFrame(first: number, payload: string | Uint8Array = ''): Promise<void> {
+    const frame = await this.readFrame();
+    assert.equal(frame.first, first);
+    assert.equal(frame.isMasked, false, 'a server must not mask');
+    assert.deepEqual(frame.payload, Buffer.from(payload));
+  }
+
+  /** The next frame is a close frame of a server with this code, undefined for none; the reason is free. */
+  async expectClose(code: number | undefined): Promise<void> {
+    const frame = await this.readFrame();
+    assert.equal(frame.first, CLOSE, `a close frame was due, not ${frame.payload.toString('hex')}`);
+    assert.equal(frame.isMasked, false, 'a server must not mask');
+    assert.equal(closeCodeOf(frame.payload), code);
+    if (code === undefined) assert.equal(frame.payload.length, 0);
+  }
+
+  /** The other side ends in order, and all that it sent before was read. */
+  async expectEnd(): Promise<void> {
+    assert.equal(await this.ending(), 'fin', 'the connection was reset');
+  }
+
+  /** Waits for the other side to end, in whatever way; all that it sent must have been read. */
+  async ending(): Promise<'fin' | 'reset'> {
+    const unread = (): string => `the end; unread: ${this.#shown()}`;
+    await this.#until('the end', () => this.#ending !== undefined);
+    assert.equal(this.#bytes.length, 0, unread());
+    return this.#ending as 'fin' | 'reset';
+  }
+
+  /** How many bytes are there that were not read. */
+  get unread(): number {
+    return this.#bytes.length;
+  }
+
+  /** Throws away what has arrived and arrives until the end. */
+  async drain(): Promise<'fin' | 'reset'> {
+    await this.#until('the end', () => this.#ending !== undefined);
+    this.#bytes = Buffer.alloc(0);
+    return this.#ending as 'fin' | 'reset';
+  }
+
+  /** All that arrives until the end, as text. */
+  async drainText(): Promise<string> {
+    await this.#until('the end', () => this.#ending !== undefined);
+    return this.#cut(this.#bytes.length).toString('latin1');
+  }
+}
