@@ -60,9 +60,13 @@ export class WaitingSocket {
   readonly #onGone = (): void => {
     this.#gone = true;
     this.#socket.destroy();
+    this.#onLeft();
   };
+  readonly #onLeft: () => void;
 
-  constructor(socket: Duplex, head: Buffer) {
+  /** @param onLeft called, perhaps more than once, where the client goes before `finish`. */
+  constructor(socket: Duplex, head: Buffer, onLeft: () => void) {
+    this.#onLeft = onLeft;
     this.#socket = socket;
     this.#early = [head];
     this.#size = head.length;

@@ -17,7 +17,7 @@ export function passAsPlainRequest(
   const { headers } = request;
   const hasBody =
     headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
-  if (hasBody || !(socket instanceof Socket) || server.listenerCount('request') === 0) return false;
+  if (hasBody || !(socket instanceof Socket)) return false;
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   socket.on('error', () => socket.destroy());

@@ -1,6 +1,6 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { CloseCode } from '../protocol/close-codes.ts';
@@ -19,6 +19,7 @@ import { PeerSession } from './peer-session.ts';
 import { passAsPlainRequest } from './plain-request.ts';
 import { RejectUpgrade } from './reject-upgrade.ts';
 import { type ResolvedRoute, type Route, Routes } from './routes.ts';
+import { UnansweredRequests } from './unanswered-requests.ts';
 
 export interface AttachOptions<Data> {
   /** By path: exact (`/chat`), a prefix (`/rooms/*`), or any (`*`). The most specific wins. */
@@ -51,6 +52,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #peers = new Set<Peer<Data>>();
   /** Sockets that Node has lost sight of and that are no session: not yet, or refused. */
   readonly #waiting = new Set<Duplex>();
+  /** Under TLS, all of them: `closeAllConnections` knows none whose TLS handshake is not finished. */
+  readonly #encrypted = new Set<Socket>();
+  readonly #unanswered: UnansweredRequests;
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
     this.#upgrade(request, socket, head);
   #dropped = 0;
@@ -71,7 +75,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
     this.#routes = new Routes(options.routes, this.#limits);
     this.#hosts = options.hosts === undefined ? undefined : normaliseHosts(options.hosts);
     this.#onError = options.onError?.bind(options) ?? ((error) => console.error(error));
+    this.#unanswered = new UnansweredRequests(http);
     http.on('upgrade', this.#onUpgrade);
+    if (ownsHttp && 'setSecureContext' in http) watchSockets(http, this.#encrypted);
   }
 
   /** The peers that are open or closing. */
@@ -123,6 +129,10 @@ export class Server<Data = undefined> implements AsyncDisposable {
       this.#notOurs(request, socket);
       return;
     }
+    if (this.#unanswered.has(socket)) {
+      socket.destroy();
+      return;
+    }
     if (this.#closing !== undefined) {
       this.#refuse(socket, 'SERVER_CLOSING');
       return;
@@ -164,7 +174,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
       this.#refuse(socket, 'NO_ROUTE');
       return;
     }
-    if (passAsPlainRequest(this.#http, request, socket)) {
+    if (!this.#unanswered.isAlone && passAsPlainRequest(this.#http, request, socket)) {
       this.#watchEnd(socket);
       return;
     }
@@ -188,9 +198,12 @@ export class Server<Data = undefined> implements AsyncDisposable {
 
   /** Has `close` cut the socket off where it does not end by itself. */
   #watchEnd(socket: Duplex): void {
-    if (socket.destroyed) return;
+    if (socket.destroyed) {
+      this.#checkEmpty();
+      return;
+    }
     this.#waiting.add(socket);
-    socket.on('close', () => this.#waiting.delete(socket));
+    socket.on('close', () => this.#left(socket));
   }
 
   async #decide(
@@ -200,7 +213,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
     socket: Duplex,
     head: Buffer,
   ): Promise<void> {
-    const waiting = new WaitingSocket(socket, head);
+    const waiting = new WaitingSocket(socket, head, () => this.#left(socket));
     this.#waiting.add(socket);
     let timedOut = false;
     const timer = deadline(this.#limits.handshakeTimeoutMs, () => {
@@ -282,7 +295,16 @@ export class Server<Data = undefined> implements AsyncDisposable {
     this.#sessions.delete(session);
     this.#peers.delete(session.peer);
     this.#topics.leave(session);
-    if (this.#sessions.size === 0) this.#whenEmpty?.();
+    this.#checkEmpty();
+  }
+
+  #left(socket: Duplex): void {
+    this.#waiting.delete(socket);
+    this.#checkEmpty();
+  }
+
+  #checkEmpty(): void {
+    if (this.#sessions.size === 0 && this.#waiting.size === 0) this.#whenEmpty?.();
   }
 
   #report(error: unknown): void {
@@ -314,13 +336,15 @@ export class Server<Data = undefined> implements AsyncDisposable {
   async #close(code: number, reason: string, timeoutMs: number): Promise<void> {
     const timer = deadline(timeoutMs, () => this.#cutOff());
     const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;
-    if (!this.#ownsHttp) this.#http.off('upgrade', this.#onUpgrade);
-    for (const session of this.#sessions) session.close(code, reason);
-    if (this.#sessions.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.#whenEmpty = resolve;
-      });
+    if (!this.#ownsHttp) {
+      this.#unanswered.stop();
+      this.#http.off('upgrade', this.#onUpgrade);
     }
+    for (const session of this.#sessions) session.close(code, reason);
+    await new Promise<void>((resolve) => {
+      this.#whenEmpty = resolve;
+      this.#checkEmpty();
+    });
     await httpClosed;
     clearTimeout(timer);
   }
@@ -336,11 +360,23 @@ export class Server<Data = undefined> implements AsyncDisposable {
     for (const session of this.#sessions) session.terminate();
     for (const socket of this.#waiting) socket.destroy();
     if (this.#ownsHttp) this.#http.closeAllConnections();
+    for (const socket of this.#encrypted) socket.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** Keeps in `sockets` those that are open, with one listener for all of them. */
+function watchSockets(http: HttpServer | HttpsServer, sockets: Set<Socket>): void {
+  function forget(this: Socket): void {
+    sockets.delete(this);
+  }
+  http.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', forget);
+  });
 }
 
 function isTcp(address: string | AddressInfo | null): address is AddressInfo {

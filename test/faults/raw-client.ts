@@ -5,7 +5,7 @@ import { localCertificate } from './certificate.ts';
 import { type Head, RawSocket, within } from './raw-socket.ts';
 
 /** RFC 6455 1.3's example, and what answers it. */
-export const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 export const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
 
 export interface RawRequest {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { CLOSE, closeCodeOf, type RawFrame, readFrame } from './raw-frames.ts';
 
 /** Nothing in these tests takes longer unless it hangs. */
-export const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 10_000;
 
 /** Rejects, with what was awaited, where `promise` has not settled in time. */
 export async function within<T>(

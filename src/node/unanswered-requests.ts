@@ -1,0 +1,39 @@
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+
+/**
+ * Knows which connections still owe an answer to a plain request. Answers come in the order of requests
+ * (RFC 9112 9.3.2), so an upgrade sent behind such a request cannot be granted: that answer would end up
+ * among our frames.
+ */
+export class UnansweredRequests {
+  readonly #http: HttpServer | HttpsServer;
+  readonly #responses = new WeakMap<Duplex, Set<ServerResponse>>();
+  readonly #onRequest = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+    const responses = this.#responses.get(socket) ?? new Set();
+    this.#responses.set(socket, responses.add(response));
+    response.on('close', () => responses.delete(response));
+  };
+
+  constructor(http: HttpServer | HttpsServer) {
+    this.#http = http;
+    http.on('request', this.#onRequest);
+  }
+
+  has(socket: Duplex): boolean {
+    for (const response of this.#responses.get(socket) ?? []) {
+      if (!response.writableEnded) return true;
+    }
+    return false;
+  }
+
+  /** Whether anybody but this answers the server's requests. */
+  get isAlone(): boolean {
+    return this.#http.listenerCount('request') === 1;
+  }
+
+  stop(): void {
+    this.#http.off('request', this.#onRequest);
+  }
+}
