@@ -24,6 +24,11 @@ export function toBytes(data: ArrayBuffer | ArrayBufferView): Uint8Array {
   throw new ApertoError('INVALID_DATA', { detail: `got ${type}` });
 }
 
+/** @throws {ApertoError} INVALID_DATA for what cannot be sent: misuse is told also where nothing is sent. */
+export function checkSendable(data: Sendable): void {
+  if (typeof data !== 'string' && !(data instanceof PreparedMessage)) toBytes(data);
+}
+
 function encode(text: string): Uint8Array {
   const bytes = new Uint8Array(nodePlatform.utf8Length(text));
   nodePlatform.encodeUtf8(text, bytes, 0);

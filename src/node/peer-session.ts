@@ -6,7 +6,13 @@ import type { Limits } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import { BINARY, PING, PONG } from '../protocol/opcodes.ts';
-import { encodeCloseReason, encodeControlPayload, type Sendable, toBytes } from './data.ts';
+import {
+  checkSendable,
+  encodeCloseReason,
+  encodeControlPayload,
+  type Sendable,
+  toBytes,
+} from './data.ts';
 import { MessageReader } from './message-reader.ts';
 import { StreamDriver } from './stream-driver.ts';
 
@@ -105,8 +111,7 @@ export class PeerSession<P> extends StreamDriver {
     const outbox = this.outbox;
     // The stream may be gone while a message that came before is still handled.
     if (this.connection.state !== ConnectionState.OPEN || outbox.closed) {
-      // Misuse is told also where nothing can be sent.
-      if (typeof data !== 'string' && !(data instanceof PreparedMessage)) toBytes(data);
+      checkSendable(data);
       return false;
     }
     if (outbox.bufferedAmount > this.limits.highWaterMarkBytes && !this.#admits(data)) return false;

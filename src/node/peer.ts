@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { ApertoError } from '../protocol/errors.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
-import { prepareMessage, type Sendable } from './data.ts';
+import { checkSendable, prepareMessage, type Sendable } from './data.ts';
 import type { MessageReader } from './message-reader.ts';
 import type { CloseInfo, PeerSession } from './peer-session.ts';
 
@@ -128,6 +128,7 @@ export function publishTo(
   except?: PeerSession<unknown>,
 ): void {
   checkTopic(topic);
+  checkSendable(data);
   if (topics.count(topic) === 0) return;
   topics.publish(topic, data instanceof PreparedMessage ? data : prepareMessage(data), except);
 }

@@ -148,8 +148,10 @@ export class Connection {
     const now = this.#host.now();
     this.#heardAt = now;
     this.#pingedAt = NEVER;
-    if (this.#unfinishedSince !== NEVER) this.#unfinishedSince = now;
     this.#host.wakeBy(now + this.#pingAfterMs);
+    if (this.#unfinishedSince === NEVER) return;
+    this.#unfinishedSince = now;
+    this.#host.wakeBy(now + this.#limits.messageTimeoutMs);
   }
 
   // --- Control frames

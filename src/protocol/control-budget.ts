@@ -8,9 +8,11 @@ export class ControlBudget {
   #filledAt: number;
 
   constructor(limits: Limits, now: number) {
-    this.#perMs = limits.controlFramesPerSecond / 1000;
-    this.#burst = limits.controlFrameBurst;
-    this.#left = limits.controlFrameBurst;
+    const { controlFramesPerSecond: rate, controlFrameBurst: burst } = limits;
+    this.#perMs = rate / 1000;
+    // Without a rate there is no limit: the bucket never empties.
+    this.#burst = rate === Number.POSITIVE_INFINITY ? rate : burst;
+    this.#left = this.#burst;
     this.#filledAt = now;
   }
 

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { Connection } from '../../dist/protocol/connection.js';
+import type { ConnectionEnd, ConnectionHost } from '../../dist/protocol/connection-host.js';
+import type { FrameSink } from '../../dist/protocol/frames/frame-sender.js';
+import { type Limits, resolveLimits } from '../../dist/protocol/limits.js';
+import type { Message } from '../../dist/protocol/messages/message-assembler.js';
+import { concatBytes, decodeFrames, encodeFrame, type FrameFields } from '../reference-codec.ts';
+import { testPlatform } from './test-platform.ts';
+
+/** What a connection told its host, in order. */
+export type Told =
+  | { readonly message: Message }
+  | { readonly ping: number[] }
+  | { readonly pong: number[] }
+  | { readonly transport: 'end' | 'destroy' }
+  | { readonly end: ConnectionEnd };
+
+/** A connection whose host is the test: time stands still until it is moved. */
+export class Harness implements ConnectionHost, FrameSink {
+  readonly told: Told[] = [];
+  readonly connection: Connection;
+  backlogged = false;
+  time = 1_000_000;
+  /** When the connection wants to be woken; the earliest of what it asked for. */
+  wakeAt = Number.POSITIVE_INFINITY;
+  /** Called with each message. */
+  onEachMessage: (message: Message) => void = () => {};
+  position = 0;
+  readonly #isServer: boolean;
+  #buffer = new Uint8Array(0);
+
+  constructor(isServer = true, limits: Partial<Limits> = {}) {
+    this.#isServer = isServer;
+    this.connection = new Connection(this, this, testPlatform, resolveLimits(limits), isServer);
+  }
+
+  // --- The host
+
+  now(): number {
+    return this.time;
+  }
+  wakeBy(at: number): void {
+    this.wakeAt = Math.min(this.wakeAt, at);
+  }
+  onMessage(message: Message): void {
+    this.told.push({ message });
+    this.onEachMessage(message);
+  }
+  onPing(payload: Uint8Array): void {
+    this.told.push({ ping: [...payload] });
+  }
+  onPong(payload: Uint8Array): void {
+    this.told.push({ pong: [...payload] });
+  }
+  endTransport(): void {
+    this.told.push({ transport: 'end' });
+  }
+  destroyTransport(): void {
+    this.told.push({ transport: 'destroy' });
+  }
+  onEnd(end: ConnectionEnd): void {
+    this.told.push({ end });
+  }
+
+  // --- The sink
+
+  reserve(size: number): Uint8Array {
+    const grown = new Uint8Array(this.position + size);
+    grown.set(this.#buffer.subarray(0, this.position));
+    this.#buffer = grown;
+    return grown;
+  }
+  commit(end: number): void {
+    this.position = end;
+  }
+  append(bytes: Uint8Array): void {
+    this.reserve(bytes.length).set(bytes, this.position);
+    this.position += bytes.length;
+  }
+
+  // --- The test
+
+  /** A frame as the other side sends it. */
+  frame(fields: FrameFields): Uint8Array {
+    return encodeFrame(this.#isServer ? { mask: [1, 2, 3, 4], ...fields } : fields);
+  }
+
+  /** The other side sends frames; returns where the connection stopped, and the bytes. */
+  receive(...frames: (FrameFields | Uint8Array)[]): { stoppedAt: number; bytes: Uint8Array } {
+    const bytes = concatBytes(
+      ...frames.map((frame) => (frame instanceof Uint8Array ? frame : this.frame(frame))),
+    );
+    return { stoppedAt: this.connection.receive(bytes, 0, false), bytes };
+  }
+
+  /** Lets time pass, waking as a heartbeat does. */
+  pass(ms: number): void {
+    const until = this.time + ms;
+    while (this.wakeAt <= until) {
+      this.time = Math.max(this.time, this.wakeAt);
+      this.wakeAt = Number.POSITIVE_INFINITY;
+      this.wakeBy(this.connection.wake(this.time));
+      assert.ok(this.wakeAt > this.time, 'a wake that asks for another at once');
+    }
+    this.time = until;
+  }
+
+  /** What was sent since the last call: opcode and payload. */
+  sent(): { opcode: number; payload: number[] }[] {
+    const { frames, rest } = decodeFrames(this.#buffer.subarray(0, this.position));
+    assert.equal(rest.length, 0);
+    this.position = 0;
+    return frames.map(({ opcode, payload, mask, fin, reserved }) => {
+      assert.ok(fin && reserved === 0);
+      assert.equal(mask === undefined, this.#isServer, 'a client masks, a server does not');
+      return { opcode, payload: [...payload] };
+    });
+  }
+
+  /** What was told since the last call. */
+  heard(): Told[] {
+    return this.told.splice(0);
+  }
+}
+
+export const CLOSE = 8;
+export const PING = 9;
+export const PONG = 10;
+
+/** The payload of a close frame. */
+export function closePayload(code: number, reason = ''): number[] {
+  return [code >> 8, code & 0xff, ...Buffer.from(reason)];
+}

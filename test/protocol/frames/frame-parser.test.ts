@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { type FrameHandler, FrameParser } from '../../../dist/protocol/frames/frame-parser.js';
+import { concatBytes, encodeFrame } from '../../reference-codec.ts';
+import { copies, cutInto, waysOfSplitting } from '../splitting.ts';
+
+interface Seen {
+  readonly first: number;
+  readonly length: number;
+  readonly payload: number[];
+  complete: boolean;
+}
+
+class Recorder implements FrameHandler {
+  readonly frames: Seen[] = [];
+  pieces = 0;
+
+  frameStart(first: number, length: number): void {
+    this.frames.push({ first, length, payload: [], complete: false });
+  }
+
+  framePayload(bytes: Uint8Array, start: number, end: number, last: boolean): void {
+    const frame = this.frames.at(-1);
+    assert.ok(frame && !frame.complete);
+    assert.ok(last || end > start, 'no empty piece but the last');
+    frame.payload.push(...bytes.subarray(start, end));
+    frame.complete = last;
+    this.pieces++;
+  }
+}
+
+function parse(pieces: readonly Uint8Array[], mustBeMasked = true) {
+  const recorder = new Recorder();
+  const parser = new FrameParser(recorder, mustBeMasked);
+  for (const piece of copies(pieces)) {
+    const stoppedAt = parser.parse(piece, 0, piece.length);
+    if (parser.error !== undefined) break;
+    assert.equal(stoppedAt, piece.length);
+  }
+  return { frames: recorder.frames, error: parser.error, unfinished: parser.unfinished, parser };
+}
+
+const mask = [0x37, 0xfa, 0x21, 0x3d];
+const ping = encodeFrame({ opcode: 9, mask, payload: [7] });
+const seenPing: Seen = { first: 0x89, length: 1, payload: [7], complete: true };
+
+describe('frames', () => {
+  for (const length of [0, 1, 5, 125, 126, 200, 65_535, 65_536]) {
+    test(`of ${length} bytes, masked and not, however they are cut`, () => {
+      const payload = Uint8Array.from({ length }, (_, i) => (i * 7) & 0xff);
+      for (const masked of [true, false]) {
+        const frame = encodeFrame({ opcode: 2, payload, mask: masked ? mask : undefined });
+        const next = masked ? ping : encodeFrame({ opcode: 9, payload: [7] });
+        const both = concatBytes(frame, next);
+        const cuts: Iterable<Uint8Array[]> =
+          length <= 200
+            ? waysOfSplitting(both)
+            : [
+                [both],
+                ...[1, 2, 3, 9, 13, 14, 15, length].map((at) => cutInto(both, [at, both.length])),
+              ];
+        for (const pieces of cuts) {
+          const { frames, error, unfinished } = parse(pieces, masked);
+          assert.equal(error, undefined);
+          assert.equal(unfinished, false);
+          assert.deepEqual(frames, [
+            { first: 0x82, length, payload: [...payload], complete: true },
+            seenPing,
+          ]);
+        }
+      }
+    });
+  }
+
+  test('any frames in any pieces', () => {
+    const frame = fc.record({
+      opcode: fc.constantFrom(1, 2, 9, 10),
+      mask: fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255)),
+      payload: fc.uint8Array({ maxLength: 125 }),
+    });
+    const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(fc.array(frame, { maxLength: 8 }), sizes, (fields, cuts) => {
+        const stream = concatBytes(...fields.map(encodeFrame));
+        const { frames, error } = parse(cutInto(stream, cuts));
+        assert.equal(error, undefined);
+        assert.deepEqual(
+          frames,
+          fields.map(({ opcode, payload }) => ({
+            first: 0x80 | opcode,
+            length: payload.length,
+            payload: [...payload],
+            complete: true,
+          })),
+        );
+      }),
+    );
+  });
+
+  test('a frame that lies whole in a chunk is one piece, unmasked in place', () => {
+    const recorder = new Recorder();
+    const chunk = encodeFrame({ opcode: 1, mask, payload: [72, 105] });
+    new FrameParser(recorder, true).parse(chunk, 0, chunk.length);
+    assert.equal(recorder.pieces, 1);
+    assert.deepEqual([...chunk.subarray(-2)], [72, 105]);
+  });
+
+  test('only what lies within the bounds is read', () => {
+    const recorder = new Recorder();
+    const chunk = concatBytes([1, 2, 3], ping, [4, 5]);
+    assert.equal(new FrameParser(recorder, true).parse(chunk, 3, 3 + ping.length), 3 + ping.length);
+    assert.deepEqual(recorder.frames, [seenPing]);
+  });
+});
+
+describe('a wrong frame', () => {
+  const cases: [string, Uint8Array, boolean][] = [
+    ['RESERVED_BITS', encodeFrame({ reserved: 4, opcode: 1, mask }), true],
+    ['RESERVED_OPCODE', encodeFrame({ opcode: 3, mask }), true],
+    ['CONTROL_FRAGMENTED', encodeFrame({ fin: false, opcode: 9, mask }), true],
+    ['CONTINUATION_UNEXPECTED', encodeFrame({ opcode: 0, mask }), true],
+    ['MASK_MISSING', encodeFrame({ opcode: 1, payload: [65] }), true],
+    ['MASK_FORBIDDEN', encodeFrame({ opcode: 1, mask, payload: [65] }), false],
+    ['CONTROL_TOO_LONG', encodeFrame({ opcode: 9, mask, announced: 126 }), true],
+    ['LENGTH_NOT_MINIMAL', encodeFrame({ opcode: 2, mask, lengthBits: 16, announced: 1 }), true],
+    [
+      'LENGTH_NOT_MINIMAL',
+      encodeFrame({ opcode: 2, mask, lengthBits: 64, announced: 65_535 }),
+      true,
+    ],
+    [
+      'LENGTH_MOST_SIGNIFICANT_BIT',
+      encodeFrame({ opcode: 2, mask, announced: 2n ** 63n + 1n }),
+      true,
+    ],
+    ['MESSAGE_TOO_BIG', encodeFrame({ opcode: 2, mask, announced: 2n ** 53n }), true],
+    [
+      'MESSAGE_INTERLEAVED',
+      concatBytes(encodeFrame({ fin: false, opcode: 1, mask }), encodeFrame({ opcode: 1, mask })),
+      true,
+    ],
+  ];
+  for (const [code, bytes, mustBeMasked] of cases) {
+    test(`${code}, however it is cut, and nothing behind it is seen`, () => {
+      const next = encodeFrame({ opcode: 9, mask: mustBeMasked ? mask : undefined });
+      for (const pieces of waysOfSplitting(concatBytes(bytes, next))) {
+        const { frames, error, parser } = parse(pieces, mustBeMasked);
+        assert.equal(error, code);
+        assert.ok(frames.every((frame) => frame.first !== 0x89));
+        assert.ok(parser.stopped);
+      }
+    });
+  }
+
+  test('fails with the first byte that shows it', () => {
+    assert.equal(parse([Uint8Array.of(0x83)]).error, 'RESERVED_OPCODE');
+    assert.equal(parse([Uint8Array.of(0x81), Uint8Array.of(0x01)]).error, 'MASK_MISSING');
+    assert.equal(parse([Uint8Array.of(0x82, 0xfe, 0x00, 0x01)]).error, 'LENGTH_NOT_MINIMAL');
+  });
+});
+
+describe('unfinished', () => {
+  const states: [string, Uint8Array, boolean][] = [
+    ['nothing', Uint8Array.of(), false],
+    ['half a header', Uint8Array.of(0x82), true],
+    ['a header', encodeFrame({ opcode: 2, mask, announced: 5 }), true],
+    ['half a payload', encodeFrame({ opcode: 2, mask, announced: 5, payload: [1] }), true],
+    ['a first fragment', encodeFrame({ fin: false, opcode: 2, mask }), true],
+    [
+      'a first fragment and a ping',
+      concatBytes(encodeFrame({ fin: false, opcode: 2, mask }), ping),
+      true,
+    ],
+    ['a frame', ping, false],
+  ];
+  for (const [name, bytes, expected] of states) {
+    test(`${name}: ${expected}`, () => assert.equal(parse([bytes]).unfinished, expected));
+  }
+
+  test('fragments end with FIN', () => {
+    const fragments = concatBytes(
+      encodeFrame({ fin: false, opcode: 2, mask }),
+      encodeFrame({ fin: false, opcode: 0, mask }),
+      encodeFrame({ opcode: 0, mask }),
+    );
+    assert.equal(parse([fragments]).unfinished, false);
+  });
+});
+
+describe('stopping', () => {
+  test('before the next frame, and going on where it stopped', () => {
+    const recorder = new Recorder();
+    const parser = new FrameParser(recorder, true);
+    const original = recorder.framePayload.bind(recorder);
+    recorder.framePayload = (bytes, start, end, last) => {
+      original(bytes, start, end, last);
+      parser.stopped = true;
+    };
+    const stream = concatBytes(ping, ping, ping);
+    let at = parser.parse(stream, 0, stream.length);
+    assert.equal(at, ping.length);
+    assert.equal(parser.parse(stream, at, stream.length), at, 'it stays stopped');
+    parser.stopped = false;
+    at = parser.parse(stream, at, stream.length);
+    assert.equal(at, 2 * ping.length);
+    assert.equal(recorder.frames.length, 2);
+  });
+
+  test('at the start of a frame, before its payload', () => {
+    const recorder = new Recorder();
+    const parser = new FrameParser(recorder, true);
+    recorder.frameStart = () => {
+      parser.stopped = true;
+    };
+    parser.parse(Uint8Array.from(ping), 0, ping.length);
+    assert.equal(recorder.pieces, 0);
+  });
+});

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Limits, resolveLimits } from '../../../dist/protocol/limits.js';
+import {
+  type Message,
+  MessageAssembler,
+} from '../../../dist/protocol/messages/message-assembler.js';
+import { testPlatform } from '../test-platform.ts';
+
+const TEXT = 0x01;
+const BINARY = 0x02;
+const FIN = 0x80;
+
+interface Frame {
+  readonly first: number;
+  /** The payload's pieces. */
+  readonly pieces: readonly (string | Uint8Array)[];
+  /** Where it is more than the pieces. */
+  readonly announced?: number;
+}
+
+function make(limits: Partial<Limits> = {}): MessageAssembler {
+  return new MessageAssembler(testPlatform, resolveLimits(limits));
+}
+
+/** Feeds frames, each piece from the middle of a larger chunk. */
+function feed(assembler: MessageAssembler, frames: readonly Frame[], borrowed = false): Message[] {
+  const messages: Message[] = [];
+  for (const { first, pieces, announced } of frames) {
+    const chunks = pieces.map((piece) => Buffer.from(piece as Uint8Array));
+    const size = announced ?? chunks.reduce((sum, { length }) => sum + length, 0);
+    if (!assembler.begin(first, size)) return messages;
+    chunks.forEach((chunk, i) => {
+      const memory = Buffer.concat([Buffer.from('<<'), chunk, Buffer.from('>>')]);
+      const last = announced === undefined && i === chunks.length - 1;
+      const message = assembler.add(memory, 2, 2 + chunk.length, last, borrowed);
+      if (borrowed) memory.fill(0);
+      if (message !== undefined) messages.push(message);
+    });
+    if (assembler.error !== undefined) return messages;
+  }
+  return messages;
+}
+
+describe('messages', () => {
+  const euro = Buffer.from('€');
+  const cases: [string, Frame[], Message[]][] = [
+    ['a text in one piece', [{ first: FIN | TEXT, pieces: ['häh'] }], ['häh']],
+    ['an empty text', [{ first: FIN | TEXT, pieces: [''] }], ['']],
+    ['empty bytes', [{ first: FIN | BINARY, pieces: [''] }], [new Uint8Array(0)]],
+    ['a text in pieces', [{ first: FIN | TEXT, pieces: ['he', 'l', 'lo'] }], ['hello']],
+    [
+      'a code point over three pieces',
+      [{ first: FIN | TEXT, pieces: [euro.subarray(0, 1), euro.subarray(1, 2), euro.subarray(2)] }],
+      ['€'],
+    ],
+    [
+      'a code point over two fragments',
+      [
+        { first: TEXT, pieces: [euro.subarray(0, 1)] },
+        { first: FIN, pieces: [euro.subarray(1)] },
+      ],
+      ['€'],
+    ],
+    [
+      'empty fragments around',
+      [
+        { first: BINARY, pieces: [''] },
+        { first: 0, pieces: [Uint8Array.of(1, 2)] },
+        { first: 0, pieces: [''] },
+        { first: FIN, pieces: [''] },
+      ],
+      [Uint8Array.of(1, 2)],
+    ],
+    [
+      'nothing but empty fragments',
+      [
+        { first: TEXT, pieces: [''] },
+        { first: FIN, pieces: [''] },
+      ],
+      [''],
+    ],
+    [
+      'several',
+      [
+        { first: TEXT, pieces: ['a', 'b'] },
+        { first: FIN, pieces: ['c'] },
+        { first: FIN | BINARY, pieces: [Uint8Array.of(1), Uint8Array.of(2)] },
+        { first: FIN | TEXT, pieces: ['d'] },
+      ],
+      ['abc', Uint8Array.of(1, 2), 'd'],
+    ],
+  ];
+  for (const [name, frames, expected] of cases) {
+    for (const borrowed of [false, true]) {
+      test(`${name}${borrowed ? ', from memory that is used again' : ''}`, () => {
+        const assembler = make();
+        assert.deepEqual(feed(assembler, frames, borrowed), expected);
+        assert.equal(assembler.error, undefined);
+      });
+    }
+  }
+});
+
+describe('UTF-8', () => {
+  const cut = Buffer.from('€').subarray(0, 2);
+  const wrong: [string, Frame[]][] = [
+    ['in one piece', [{ first: FIN | TEXT, pieces: [Uint8Array.of(0xff)] }]],
+    ['cut off in one piece', [{ first: FIN | TEXT, pieces: [cut] }]],
+    ['cut off after several', [{ first: FIN | TEXT, pieces: ['a', cut] }]],
+    [
+      'in a frame that is not complete',
+      [{ first: FIN | TEXT, pieces: [Uint8Array.of(0xff)], announced: 9 }],
+    ],
+    ['in a message that is not finished', [{ first: TEXT, pieces: [Uint8Array.of(0x41, 0xff)] }]],
+  ];
+  for (const [name, frames] of wrong) {
+    test(`a wrong byte ${name} fails at once`, () => {
+      const assembler = make();
+      assert.deepEqual(feed(assembler, frames), []);
+      assert.equal(assembler.error, 'INVALID_UTF8');
+    });
+  }
+
+  test('is not asked of binary messages', () => {
+    const bytes = Uint8Array.of(0xff, 0xfe);
+    assert.deepEqual(feed(make(), [{ first: FIN | BINARY, pieces: [bytes, bytes] }]), [
+      Uint8Array.of(0xff, 0xfe, 0xff, 0xfe),
+    ]);
+  });
+});
+
+describe('limits', () => {
+  test('a message may have the size, in one frame or in several', () => {
+    const assembler = make({ maxMessageBytes: 4 });
+    const fragments = [
+      { first: TEXT, pieces: ['ab'] },
+      { first: FIN, pieces: ['cd'] },
+    ];
+    assert.deepEqual(feed(assembler, [{ first: FIN | TEXT, pieces: ['abcd'] }, ...fragments]), [
+      'abcd',
+      'abcd',
+    ]);
+  });
+
+  test('and not one byte more, told by the header alone', () => {
+    const whole = make({ maxMessageBytes: 4 });
+    assert.ok(!whole.begin(FIN | BINARY, 5));
+    assert.equal(whole.error, 'MESSAGE_TOO_BIG');
+    const pieces = make({ maxMessageBytes: 4 });
+    feed(pieces, [{ first: TEXT, pieces: ['abcd'] }]);
+    assert.ok(!pieces.begin(FIN, 1));
+    assert.equal(pieces.error, 'MESSAGE_TOO_BIG');
+  });
+
+  test('a message may have so many fragments, and not one more', () => {
+    const assembler = make({ maxFragments: 3 });
+    const three = [
+      { first: TEXT, pieces: [''] },
+      { first: 0, pieces: [''] },
+      { first: FIN, pieces: ['a'] },
+    ];
+    assert.deepEqual(feed(assembler, [...three, ...three]), ['a', 'a']);
+    assert.deepEqual(feed(assembler, [...three.slice(0, 2), { first: 0, pieces: [''] }]), []);
+    assert.ok(!assembler.begin(FIN, 0));
+    assert.equal(assembler.error, 'TOO_MANY_FRAGMENTS');
+  });
+});
+
+describe('memory', () => {
+  test('a piece of an announced megabyte takes no megabyte', () => {
+    const assemblers = Array.from({ length: 200 }, () => make());
+    const before = process.memoryUsage().arrayBuffers;
+    const chunk = new Uint8Array(10);
+    for (const assembler of assemblers) {
+      assert.ok(assembler.begin(FIN | BINARY, 1024 * 1024));
+      assembler.add(chunk, 0, 10, false, false);
+    }
+    const grown = process.memoryUsage().arrayBuffers - before;
+    assert.ok(grown < 1024 * 1024, `${grown} bytes`);
+    assert.ok(assemblers.every(({ error }) => error === undefined));
+  });
+
+  test('a large message in many pieces is whole, whatever their sizes', () => {
+    const bytes = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31) & 0xff));
+    for (const size of [1000, 65_536, 299_999]) {
+      const pieces: Uint8Array[] = [];
+      for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.subarray(at, at + size));
+      const [one] = feed(make(), [{ first: FIN | BINARY, pieces }]);
+      assert.ok(one instanceof Uint8Array && bytes.equals(one));
+      const fragments = pieces.map((piece, i) => ({
+        first: (i === 0 ? BINARY : 0) | (i === pieces.length - 1 ? FIN : 0),
+        pieces: [piece],
+      }));
+      const [many] = feed(make(), fragments);
+      assert.ok(many instanceof Uint8Array && bytes.equals(many));
+      assert.ok(many.buffer.byteLength < 4 * bytes.length, 'it pins little more than itself');
+    }
+  });
+
+  test('bytes that fill their chunk are a view of it, unless it is used again', () => {
+    const chunk = new Uint8Array(1000).fill(7);
+    const viewing = make();
+    viewing.begin(FIN | BINARY, 998);
+    const view = viewing.add(chunk, 2, 1000, true, false);
+    assert.ok(view instanceof Uint8Array && view.buffer === chunk.buffer && view.length === 998);
+    const copying = make();
+    copying.begin(FIN | BINARY, 998);
+    const copy = copying.add(chunk, 2, 1000, true, true);
+    assert.ok(copy instanceof Uint8Array && copy.buffer !== chunk.buffer && copy.length === 998);
+  });
+
+  test('a small message does not pin a large chunk', () => {
+    const chunk = new Uint8Array(65_536);
+    const assembler = make();
+    assembler.begin(FIN | BINARY, 10);
+    const message = assembler.add(chunk, 100, 110, true, false);
+    assert.ok(message instanceof Uint8Array);
+    assert.equal(message.buffer.byteLength, 10);
+  });
+});

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PreparedMessage } from '../../../dist/protocol/messages/prepared-message.js';
+import { decodeFrames, encodeUtf8 } from '../../reference-codec.ts';
+import { testPlatform } from '../test-platform.ts';
+
+for (const data of ['', 'hello', 'ü'.repeat(63), 'x'.repeat(70_000)]) {
+  test(`a text of ${data.length} characters is one unmasked frame`, () => {
+    const message = new PreparedMessage(data, testPlatform);
+    const [frame] = decodeFrames(message.frame).frames;
+    assert.equal(message.opcode, 1);
+    assert.equal(frame?.opcode, 1);
+    assert.equal(frame?.mask, undefined);
+    assert.ok(Buffer.from(frame?.payload ?? []).equals(encodeUtf8(data)));
+    assert.ok(Buffer.from(message.frame.subarray(message.payloadStart)).equals(encodeUtf8(data)));
+  });
+}
+
+test('bytes are copied: what happens to them later does not matter', () => {
+  const data = Uint8Array.of(1, 2, 3);
+  const message = new PreparedMessage(data, testPlatform);
+  data.fill(0);
+  assert.equal(message.opcode, 2);
+  assert.deepEqual([...message.frame], [0x82, 3, 1, 2, 3]);
+});
