@@ -84,6 +84,18 @@ describe('keepalive', () => {
     assert.deepEqual(harness.heard(), [{ transport: 'destroy' }]);
   });
 
+  test('waking early does no harm: it tells when to come again', () => {
+    const harness = new Harness(true, { ...limits, closeTimeoutMs: 500 });
+    const pingDue = harness.wakeAt;
+    assert.equal(harness.connection.wake(harness.time + 1), pingDue);
+    harness.pass(LONGEST);
+    const deathDue = harness.wakeAt;
+    assert.equal(harness.connection.wake(harness.time), deathDue);
+    harness.connection.close(1000, new Uint8Array(0));
+    assert.equal(harness.connection.wake(harness.time + 1), harness.time + 500);
+    assert.deepEqual(harness.heard(), []);
+  });
+
   test('Infinity switches it off', () => {
     const harness = new Harness(true, { pingAfterMs: Number.POSITIVE_INFINITY });
     assert.equal(harness.wakeAt, Number.POSITIVE_INFINITY);
