@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApertoError, type ClientPeer, connect as dial } from '../index.ts';
 import { type ConnectCommandOptions, connectOptions } from './connect-options.ts';
-import { type Happening, type TranscriptOptions, transcriptLine } from './transcript.ts';
+import { type Happening, type TranscriptOptions, transcriptLine, visible } from './transcript.ts';
 import { CommandError, UsageError } from './usage.ts';
 
 /** Codes of errors that the command line can be blamed for. */
@@ -50,7 +50,7 @@ class ConnectCommand {
     await finished;
     if (clean.has(code) || (this.#closing && error === undefined)) return 0;
     const why = error?.message ?? reason;
-    console.error(`aperto: closed with ${code}${why === '' ? '' : `: ${why}`}`);
+    console.error(`aperto: closed with ${code}${why === '' ? '' : `: ${visible(why)}`}`);
     return 1;
   }
 
@@ -67,7 +67,7 @@ class ConnectCommand {
       if (!(error instanceof ApertoError)) throw error;
       if (misuse.has(error.code)) throw new UsageError(error.message);
       const body = error.response?.body.trim().slice(0, 500) ?? '';
-      throw new CommandError(body === '' ? error.message : `${error.message}\n${body}`);
+      throw new CommandError(body === '' ? error.message : `${error.message}\n${visible(body)}`);
     }
   }
 
@@ -88,8 +88,9 @@ class ConnectCommand {
   }
 
   #close(peer: ClientPeer, code: number, reason = ''): void {
+    const wasOpen = peer.state === 'open';
     peer.close(code, reason);
-    this.#closing = true;
+    if (wasOpen) this.#closing = true;
   }
 
   async #sendInput(peer: ClientPeer): Promise<void> {

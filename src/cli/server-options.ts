@@ -56,7 +56,7 @@ export function serverOptions(
 }
 
 /** @throws {UsageError} where the text is not a whole number of at least `least`. */
-export function wholeNumber(option: string, text: string, least: number): number {
+function wholeNumber(option: string, text: string, least: number): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
   throw new UsageError(

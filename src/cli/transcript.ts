@@ -60,7 +60,7 @@ function eventText(happening: Exclude<Happening, { event: 'message' }>): string 
 }
 
 /** The text with control characters written out: what a peer says must not drive the terminal. */
-function visible(text: string): string {
+export function visible(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
     if (character === '\n' || character === '\t') return character;
     const code = character.codePointAt(0) ?? 0;
