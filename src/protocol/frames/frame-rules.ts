@@ -6,7 +6,7 @@ import type { ErrorCode } from '../errors.ts';
 import { BINARY, CLOSE, CONTINUATION, CONTROL_BIT, PING, PONG, TEXT } from '../opcodes.ts';
 
 export const FIN = 0x80;
-export const RESERVED = 0x70;
+const RESERVED = 0x70;
 export const OPCODE = 0x0f;
 export const MASKED = 0x80;
 export const LENGTH = 0x7f;
