@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { ConnectOptions } from '../index.ts';
 import { readFile } from './server-options.ts';
@@ -59,7 +60,7 @@ export function connectOptions(args: readonly string[]): ConnectCommandOptions |
       protocols: values.protocol ?? [],
       headers,
       tls: {
-        ...(values.ca === undefined ? {} : { ca: readFile('--ca', values.ca) }),
+        ...(values.ca === undefined ? {} : { ca: certificate(values.ca) }),
         ...(values['no-check'] === true ? { rejectUnauthorized: false } : {}),
       },
     },
@@ -68,6 +69,17 @@ export function connectOptions(args: readonly string[]): ConnectCommandOptions |
     execute: values.execute,
     waitMs: seconds(values.wait ?? '1') * 1000,
   };
+}
+
+/** node:tls would pass over a file that is no certificate, and trust nobody more. */
+function certificate(path: string): Buffer {
+  const file = readFile('--ca', path);
+  try {
+    if (file.includes('-----BEGIN ') && new X509Certificate(file).raw.length > 0) return file;
+  } catch {
+    // Told below.
+  }
+  throw new UsageError(`--ca takes a certificate, PEM; ${path} is none`);
 }
 
 function seconds(text: string): number {

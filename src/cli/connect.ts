@@ -1,4 +1,10 @@
-import { createInterface } from 'node:readline';
+import {
+  clearScreenDown,
+  createInterface,
+  cursorTo,
+  type Interface,
+  moveCursor,
+} from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApertoError, type ClientPeer, connect as dial } from '../index.ts';
 import { type ConnectCommandOptions, connectOptions } from './connect-options.ts';
@@ -21,6 +27,8 @@ class ConnectCommand {
   readonly #options: ConnectCommandOptions;
   readonly #transcript: TranscriptOptions;
   #onRoom: (() => void) | undefined = undefined;
+  /** The line that a person is typing, at a terminal. */
+  #typing: Interface | undefined = undefined;
   /** Whether the close was ours, so that its code is no surprise. */
   #closing = false;
 
@@ -73,7 +81,21 @@ class ConnectCommand {
 
   #tell(happening: Happening): void {
     const line = transcriptLine(happening, this.#transcript);
-    if (line !== undefined) process.stdout.write(`${line}\n`);
+    if (line === undefined) return;
+    const rows = this.#eraseTyping();
+    // Readline goes up as many rows as the line had before it draws it again.
+    process.stdout.write(`${line}\n${'\n'.repeat(rows)}`);
+    this.#typing?.prompt(true);
+  }
+
+  /** Makes place for output where a half-typed line stands. Returns how many rows above the cursor it began. */
+  #eraseTyping(): number {
+    if (this.#typing === undefined) return 0;
+    const { rows } = this.#typing.getCursorPos();
+    moveCursor(process.stdout, 0, -rows);
+    cursorTo(process.stdout, 0);
+    clearScreenDown(process.stdout);
+    return rows;
   }
 
   /** Sends what there is to send, waits, and closes. */
@@ -94,18 +116,34 @@ class ConnectCommand {
   }
 
   async #sendInput(peer: ClientPeer): Promise<void> {
-    const lines = createInterface({ input: process.stdin, terminal: process.stdin.isTTY === true });
-    // At a terminal readline takes Ctrl-C before it becomes a signal.
-    lines.on('SIGINT', () => this.#close(peer, 1000));
+    const { stdin, stdout } = process;
+    const lines =
+      stdin.isTTY === true && stdout.isTTY === true
+        ? this.#promptFor(peer)
+        : createInterface({ input: stdin, terminal: false });
     peer.closed.then(() => {
       lines.close();
-      process.stdin.destroy();
+      stdin.destroy();
     });
     for await (const line of lines) {
       if (peer.state !== 'open') break;
       if (line.startsWith('/') && !line.startsWith('//')) this.#command(peer, line);
       else await this.#send(peer, line.startsWith('//') ? line.slice(1) : line);
+      this.#typing?.prompt();
     }
+  }
+
+  #promptFor(peer: ClientPeer): Interface {
+    const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' });
+    // Readline takes Ctrl-C before it becomes a signal.
+    lines.on('SIGINT', () => this.#close(peer, 1000));
+    lines.once('close', () => {
+      this.#eraseTyping();
+      this.#typing = undefined;
+    });
+    this.#typing = lines;
+    lines.prompt();
+    return lines;
   }
 
   /** Sends, and waits while the server takes no more. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { parseArgs } from 'node:util';
 import type { Limits, Route, ServeOptions } from '../index.ts';
 import { UsageError, usage } from './usage.ts';
@@ -82,7 +83,16 @@ function tlsFiles(
   if (cert === undefined || key === undefined) {
     throw new UsageError('--tls-cert and --tls-key go together: one was given without the other');
   }
-  return { cert: readFile('--tls-cert', cert), key: readFile('--tls-key', key) };
+  const files = { cert: readFile('--tls-cert', cert), key: readFile('--tls-key', key) };
+  try {
+    createSecureContext(files);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(
+      `--tls-cert and --tls-key take a certificate and its key, as PEM without a passphrase: ${why}`,
+    );
+  }
+  return files;
 }
 
 /**

@@ -20,7 +20,7 @@ export function transcriptLine(
   happening: Happening,
   { json, terminal, color }: TranscriptOptions,
 ): string | undefined {
-  if (json) return JSON.stringify(jsonOf(happening));
+  if (json) return escapeJson(JSON.stringify(jsonOf(happening)));
   if (happening.event === 'message') return messageText(happening.data, terminal);
   if (!terminal) return undefined;
   const text = visible(eventText(happening));
@@ -59,9 +59,21 @@ function eventText(happening: Exclude<Happening, { event: 'message' }>): string 
   }
 }
 
+/** What drives a terminal or reorders its text. */
+const unsafe = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+
+/** JSON.stringify escapes the first 32 control characters; this escapes the others. */
+function escapeJson(json: string): string {
+  return json.replace(unsafe, (character) =>
+    Array.from({ length: character.length }, (_, index) => {
+      return `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`;
+    }).join(''),
+  );
+}
+
 /** The text with control characters written out: what a peer says must not drive the terminal. */
 export function visible(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
+  return text.replace(unsafe, (character) => {
     if (character === '\n' || character === '\t') return character;
     const code = character.codePointAt(0) ?? 0;
     return `\\u{${code.toString(16)}}`;

@@ -54,7 +54,13 @@ export class Routes<Data> {
 
   /** @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL */
   constructor(routes: Readonly<Record<string, Route<Data>>>, limits: Limits) {
+    if (typeof routes !== 'object' || routes === null) {
+      throw new ApertoError('INVALID_OPTION', { detail: 'routes is an object of routes by path' });
+    }
     for (const [pattern, route] of Object.entries(routes)) {
+      if (typeof route !== 'object' || route === null) {
+        throw new ApertoError('INVALID_OPTION', { detail: `the route ${pattern} is no object` });
+      }
       const resolved: ResolvedRoute<Data> = {
         handlers: route,
         protocols: checkProtocols(route.protocols ?? []),

@@ -68,8 +68,7 @@ export async function listen<Data>(
   });
   http.on('error', (error) => {
     // Accepting failed, for want of descriptors say: this connection is lost, the server is not.
-    if (options.onError === undefined) console.error(error);
-    else options.onError(error);
+    server.report(error);
   });
   return server;
 }

@@ -232,8 +232,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
       decided = { error };
     }
     clearTimeout(timer);
-    if ('error' in decided && !(decided.error instanceof RejectUpgrade))
-      this.#report(decided.error);
+    if ('error' in decided && !(decided.error instanceof RejectUpgrade)) this.report(decided.error);
     if (timedOut) return;
     this.#waiting.delete(socket);
     // Whoever has left is not answered: a late 101 would open a connection to nobody.
@@ -255,7 +254,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
       this.#answer(socket, status, headers, body);
     } catch (error) {
       // It was changed after it was made.
-      this.#report(error);
+      this.report(error);
       this.#refuse(socket, 'UPGRADE_FAILED');
     }
   }
@@ -307,7 +306,8 @@ export class Server<Data = undefined> implements AsyncDisposable {
     if (this.#sessions.size === 0 && this.#waiting.size === 0) this.#whenEmpty?.();
   }
 
-  #report(error: unknown): void {
+  /** @internal Tells of an error that is no peer's. */
+  report(error: unknown): void {
     try {
       this.#onError(error);
     } catch (second) {

@@ -99,8 +99,7 @@ export class Connection {
     const stoppedAt = parser.parse(bytes, start, bytes.length);
     if (parser.error !== undefined) this.fail(parser.error);
     if (this.#state > ConnectionState.CLOSED_BY_US) return bytes.length;
-    if (!parser.unfinished) this.#unfinishedSince = NEVER;
-    else if (this.#unfinishedSince === NEVER) {
+    if (parser.unfinished && this.#unfinishedSince === NEVER) {
       this.#unfinishedSince = now;
       this.#host.wakeBy(now + this.#limits.messageTimeoutMs);
     }
@@ -122,7 +121,11 @@ export class Connection {
 
   /** The parser's: a piece of the frame's payload. */
   framePayload(bytes: Uint8Array, start: number, end: number, last: boolean): void {
-    if (last && --this.#framesLeft === 0) this.#parser.stopped = true;
+    if (last) {
+      if (--this.#framesLeft === 0) this.#parser.stopped = true;
+      // A control frame between two fragments leaves their message open.
+      if (!this.#parser.unfinished) this.#unfinishedSince = NEVER;
+    }
     if ((this.#frameOpcode & CONTROL_BIT) !== 0) {
       this.#controlPiece(bytes, start, end, last);
       return;
@@ -130,7 +133,6 @@ export class Connection {
     const assembler = this.#assembler;
     const message = assembler.add(bytes, start, end, last, this.#borrowed);
     if (message !== undefined) {
-      this.#unfinishedSince = NEVER;
       // Who has asked to close is not handed what still arrives.
       if (this.#state === ConnectionState.OPEN) this.#host.onMessage(message);
     } else if (assembler.error !== undefined) this.fail(assembler.error);
@@ -158,7 +160,8 @@ export class Connection {
 
   #controlPiece(bytes: Uint8Array, start: number, end: number, last: boolean): void {
     if (last && this.#controlLength === 0) {
-      this.#control(bytes.subarray(start, end));
+      // A copy: the application may keep it, and it would pin its chunk.
+      this.#control(new Uint8Array(bytes.subarray(start, end)));
       return;
     }
     this.#controlPayload ??= new Uint8Array(MAX_CONTROL_PAYLOAD);
@@ -363,7 +366,7 @@ export class Connection {
   #keepAlive(now: number): number {
     if (this.#pingedAt !== NEVER) {
       const due = this.#pingedAt + this.#limits.pingTimeoutMs;
-      if (now < due) return due;
+      if (now < due) return Math.min(due, now + this.#pingAfterMs);
       this.fail('PING_TIMEOUT');
       return Number.POSITIVE_INFINITY;
     }
@@ -372,6 +375,7 @@ export class Connection {
     // RFC 6455 5.5.2: a ping may serve as keepalive, or to see whether the peer still answers.
     this.#sender.bytes(PING, EMPTY);
     this.#pingedAt = now;
-    return now + this.#limits.pingTimeoutMs;
+    // Once it is answered the next one may be due before this one would have timed out.
+    return now + Math.min(this.#limits.pingTimeoutMs, this.#pingAfterMs);
   }
 }

@@ -11,10 +11,12 @@ export class Command {
   stdout = '';
   stderr = '';
   readonly #ended: Promise<unknown>;
+  #hasEnded = false;
 
   constructor(...args: readonly string[]) {
-    this.child = spawn(process.execPath, [main, ...args], {
-      env: { ...process.env, NO_COLOR: '1' },
+    const [program = '', ...rest] = this.commandLine(args);
+    this.child = spawn(program, rest, {
+      env: { ...process.env, NO_COLOR: '1', TERM: 'xterm' },
     });
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
@@ -22,7 +24,15 @@ export class Command {
     this.child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
     });
-    this.#ended = once(this.child, 'close');
+    this.#ended = once(this.child, 'close').then(() => {
+      this.#hasEnded = true;
+    });
+    // One that ended does not read its input.
+    this.child.stdin.on('error', () => {});
+  }
+
+  protected commandLine(args: readonly string[]): readonly string[] {
+    return [process.execPath, main, ...args];
   }
 
   /** Resolves when what was printed matches. */
@@ -30,7 +40,7 @@ export class Command {
     for (;;) {
       const match = pattern.exec(this.stdout);
       if (match !== null) return match;
-      if (this.child.exitCode !== null) throw new Error(`it ended: ${this.stdout}${this.stderr}`);
+      if (this.#hasEnded) throw new Error(`it ended: ${this.stdout}${this.stderr}`);
       await Promise.race([once(this.child.stdout, 'data'), this.#ended]);
     }
   }
@@ -45,6 +55,14 @@ export class Command {
   signal(signal: NodeJS.Signals): Promise<number | null> {
     this.child.kill(signal);
     return this.end();
+  }
+}
+
+/** A command at a terminal, which script(1) of Linux makes; all that the terminal shows is `stdout`. */
+export class TerminalCommand extends Command {
+  protected override commandLine(args: readonly string[]): readonly string[] {
+    const quoted = super.commandLine(args).map((word) => `'${word}'`);
+    return ['script', '--quiet', '--return', '--command', quoted.join(' '), '/dev/null'];
   }
 }
 

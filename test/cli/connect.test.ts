@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import { RejectUpgrade, type Server, serve } from '../../dist/index.js';
-import { Command, run } from './command.ts';
+import { switching, withRawServer } from '../faults/raw-server.ts';
+import { Command, run, TerminalCommand } from './command.ts';
 
 /** A server that writes down what it hears, and echoes it. */
 async function startRecorder(t: { after(task: () => Promise<unknown>): void }) {
@@ -20,6 +21,7 @@ async function startRecorder(t: { after(task: () => Promise<unknown>): void }) {
         open(peer) {
           const { origin, 'x-test': header } = peer.request.headers;
           heard.push({ protocol: peer.protocol, origin, header });
+          peer.subscribe('all');
         },
         message(peer, data) {
           heard.push(data);
@@ -33,12 +35,12 @@ async function startRecorder(t: { after(task: () => Promise<unknown>): void }) {
     },
   });
   t.after(() => server.close({ timeoutMs: 0 }));
-  return { url: server.url, heard };
+  return { url: server.url, heard, publish: (data: string) => server.publish('all', data) };
 }
 
 const plain = { protocol: '', origin: undefined, header: undefined };
 
-describe('aperto connect', () => {
+describe('aperto connect', { concurrency: 2 }, () => {
   test('sends each line of its input, prints what comes, and closes', async (t) => {
     const { url, heard } = await startRecorder(t);
     const command = new Command('connect', url, '--wait', '0.05');
@@ -147,6 +149,52 @@ describe('aperto connect', () => {
     const command = await run(['connect', `ws://127.0.0.1:${port}`]);
     assert.equal(command.child.exitCode, 1);
     assert.match(command.stderr, /ECONNREFUSED/);
+  });
+
+  test('what comes with the handshake is told in order; a close ends a command whose input is open', async () => {
+    const frames = Buffer.from('8101618900880203e8', 'hex');
+    await withRawServer(
+      {
+        async answer(raw, request) {
+          raw.write(switching(request), frames);
+          const answers = [await raw.readFrame(), await raw.readFrame()];
+          assert.deepEqual(
+            answers.map(({ first }) => first),
+            [0x8a, 0x88],
+            'a pong and a close',
+          );
+          raw.end();
+        },
+      },
+      async (url) => {
+        const command = new Command('connect', url, '--json');
+        assert.equal(await command.end(), 0, command.stderr);
+        assert.deepEqual(
+          command.stdout.match(/(?<="event":")\w+/g),
+          ['open', 'message', 'ping', 'close'],
+          command.stdout,
+        );
+      },
+    );
+  });
+
+  const noTerminal = process.platform === 'linux' ? false : 'script(1) of Linux makes the terminal';
+  test('at a terminal, shows what is typed and keeps it below what comes', {
+    skip: noTerminal,
+  }, async (t) => {
+    const { url, heard, publish } = await startRecorder(t);
+    const command = new TerminalCommand('connect', url);
+    await command.printed(/connected to [\s\S]*> /);
+    command.child.stdin.write('half');
+    await command.printed(/> [\s\S]*half/);
+    publish('news\u001b[2J');
+    await command.printed(/half[\s\S]*news\\u\{1b\}\[2J\r\n[\s\S]*> half/);
+    command.child.stdin.write(' done\r');
+    await command.printed(/ done[\s\S]*half done\r\n[\s\S]*> /);
+    command.child.stdin.write('\u0003');
+    assert.equal(await command.end(), 0, command.stdout);
+    assert.match(command.stdout, /closed with 1000\r\n$/);
+    assert.deepEqual(heard, [plain, 'half done', [1000, '']]);
   });
 
   test('takes a large input no faster than it is taken', async (t) => {

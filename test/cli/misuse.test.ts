@@ -20,6 +20,7 @@ const misuses: [string, RegExp][] = [
   ['echo --tls-cert x.pem', /go together/],
   ['echo --tls-key x.pem', /go together/],
   ['echo --tls-cert nowhere.pem --tls-key nowhere.pem', /--tls-cert: .*nowhere\.pem/],
+  ['echo --tls-cert package.json --tls-key package.json', /as PEM/],
   ['broadcast --port 5x', /--port/],
   ['connect', /needs a URL/],
   ['connect ws://127.0.0.1:1 ws://127.0.0.1:2', /one URL is enough/],
@@ -30,6 +31,7 @@ const misuses: [string, RegExp][] = [
   ['connect ws://127.0.0.1:1 --protocol a --protocol a', /there twice/],
   ['connect ws://127.0.0.1:1 --wait soon', /--wait takes seconds/],
   ['connect ws://127.0.0.1:1 --ca nowhere.pem', /--ca: .*nowhere\.pem/],
+  ['connect ws://127.0.0.1:1 --ca package.json', /--ca takes a certificate/],
 ];
 
 describe('misuse: a sentence on stderr, nothing on stdout, exit code 2', { concurrency: 2 }, () => {

@@ -33,7 +33,7 @@ const example = [
   'Sec-WebSocket-Version: 13',
 ];
 
-describe('aperto echo', () => {
+describe('aperto echo', { concurrency: 2 }, () => {
   test('returns each message in kind, at any path', async (t) => {
     const { url } = await startServer(t, 'echo');
     const peer = await connect(`${url}/any/path?x=1`);

@@ -49,7 +49,16 @@ test('JSON has everything, bytes in base64', () => {
       { event: 'close', code: 1000, reason: 'x' },
       { event: 'close', code: 1000, reason: 'x' },
     ],
+    [
+      { event: 'message', data: 'a\u0007\u009b\u202e\u{e0001}\u2028ä' },
+      { event: 'message', data: 'a\u0007\u009b\u202e\u{e0001}\u2028ä' },
+    ],
   ] as const) {
     assert.deepEqual(JSON.parse(transcriptLine(happening, json) ?? ''), expected);
   }
+});
+
+test('JSON does not drive the terminal either', () => {
+  const line = transcriptLine({ event: 'message', data: '\u009b\u202e\u{e0001}ä' }, json);
+  assert.equal(line, '{"event":"message","data":"\\u009b\\u202e\\udb40\\udc01ä"}');
 });

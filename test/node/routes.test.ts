@@ -68,3 +68,10 @@ describe('routes that are none', () => {
     });
   }
 });
+
+for (const routes of [undefined, null, 5, { '/': null }, { '/': () => {} }]) {
+  test(`${JSON.stringify(routes)} of type ${typeof routes} are no routes`, async () => {
+    const options = { routes } as unknown as Parameters<typeof serve>[0];
+    await assert.rejects(serve(options), { code: 'INVALID_OPTION' });
+  });
+}

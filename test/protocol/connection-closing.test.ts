@@ -274,3 +274,75 @@ describe('we break it off', () => {
 
   test('the state begins OPEN', () => assert.equal(new Harness().connection.state, OPEN));
 });
+
+describe('every state meets every event', () => {
+  const reach: Record<number, (harness: Harness) => void> = {
+    [OPEN]: () => {},
+    [CLOSED_BY_US]: ({ connection }) => connection.close(1000, none),
+    [CLOSED_BY_PEER]: (harness) => harness.receive({ opcode: CLOSE }),
+    [CLOSE_ACKNOWLEDGED]: (harness) => {
+      harness.connection.close(1000, none);
+      harness.receive({ opcode: CLOSE });
+    },
+    [FAILED]: ({ connection }) => connection.fail('HANDLER_FAILED'),
+    [ENDED]: ({ connection }) => connection.transportClosed(),
+  };
+  const events: Record<string, (harness: Harness) => void> = {
+    close: ({ connection }) => connection.close(1001, none),
+    'close frame': (harness) => harness.receive({ opcode: CLOSE, payload: closePayload(1001) }),
+    message: (harness) => harness.receive({ opcode: 1, payload: [65] }),
+    ping: (harness) => harness.receive({ opcode: PING }),
+    'wrong frame': (harness) => harness.receive({ opcode: 3 }),
+    fail: ({ connection }) => connection.fail('SEND_BUFFER_FULL'),
+    'transport ends': ({ connection }) => connection.transportEnded(),
+    'transport closed': ({ connection }) => connection.transportClosed(),
+  };
+  /** The state after it, and the opcodes of what is sent, by the state before, in its order. */
+  const stays = [OPEN, CLOSED_BY_US, CLOSED_BY_PEER, CLOSE_ACKNOWLEDGED, FAILED, ENDED];
+  const from2 = stays.slice(2);
+  const expected: Record<string, { after: number[]; openSends: number[] }> = {
+    close: { after: [CLOSED_BY_US, ...stays.slice(1)], openSends: [CLOSE] },
+    'close frame': { after: [CLOSED_BY_PEER, CLOSE_ACKNOWLEDGED, ...from2], openSends: [CLOSE] },
+    message: { after: stays, openSends: [] },
+    ping: { after: stays, openSends: [10] },
+    'wrong frame': { after: [FAILED, FAILED, ...from2], openSends: [CLOSE] },
+    fail: { after: [FAILED, FAILED, ...from2], openSends: [CLOSE] },
+    'transport ends': { after: [FAILED, FAILED, ...from2], openSends: [] },
+    'transport closed': { after: stays.map(() => ENDED), openSends: [] },
+  };
+  for (const [name, { after, openSends }] of Object.entries(expected)) {
+    for (const before of stays) {
+      test(`${name} in state ${before}`, () => {
+        const harness = new Harness();
+        reach[before]?.(harness);
+        harness.sent();
+        harness.heard();
+        events[name]?.(harness);
+        assert.equal(harness.connection.state, after[before]);
+        // Only what is open sends anything more.
+        const opcodes = harness.sent().map(({ opcode }) => opcode);
+        assert.deepEqual(opcodes, before === OPEN ? openSends : []);
+        const told = harness.heard();
+        assert.equal(
+          told.filter((event) => 'message' in event).length,
+          name === 'message' && before === OPEN ? 1 : 0,
+        );
+        // One end, with the last of the transport, whatever went before.
+        const isEnd = name === 'transport closed' && before !== ENDED;
+        assert.equal(told.filter((event) => 'end' in event).length, isEnd ? 1 : 0);
+      });
+    }
+  }
+
+  for (const state of stays.slice(1, 5)) {
+    test(`state ${state} does not outlast the time for closing`, () => {
+      const harness = new Harness(true, { closeTimeoutMs: 500 });
+      reach[state]?.(harness);
+      harness.heard();
+      harness.pass(499);
+      assert.deepEqual(harness.heard(), []);
+      harness.pass(1);
+      assert.deepEqual(harness.heard(), [{ transport: 'destroy' }]);
+    });
+  }
+});

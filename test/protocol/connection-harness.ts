@@ -105,11 +105,17 @@ export class Harness implements ConnectionHost, FrameSink {
     this.time = until;
   }
 
+  /** The bytes that were sent since the last call. */
+  written(): Uint8Array {
+    const bytes = this.#buffer.slice(0, this.position);
+    this.position = 0;
+    return bytes;
+  }
+
   /** What was sent since the last call: opcode and payload. */
   sent(): { opcode: number; payload: number[] }[] {
-    const { frames, rest } = decodeFrames(this.#buffer.subarray(0, this.position));
+    const { frames, rest } = decodeFrames(this.written());
     assert.equal(rest.length, 0);
-    this.position = 0;
     return frames.map(({ opcode, payload, mask, fin, reserved }) => {
       assert.ok(fin && reserved === 0);
       assert.equal(mask === undefined, this.#isServer, 'a client masks, a server does not');

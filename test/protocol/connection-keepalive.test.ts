@@ -58,6 +58,21 @@ describe('keepalive', () => {
     assert.deepEqual(harness.heard(), []);
   });
 
+  test('an answered ping is followed by the next, also where the time for an answer is longer', () => {
+    const harness = new Harness(true, { pingAfterMs: 1000, pingTimeoutMs: 10_000 });
+    let pings = 0;
+    for (let i = 0; i < 100; i++) {
+      harness.pass(100);
+      if (harness.sent().length === 0) continue;
+      pings++;
+      harness.receive({ opcode: PONG });
+    }
+    assert.ok(pings >= 6 && pings <= 12, `${pings} pings in 10 s`);
+    harness.heard();
+    harness.pass(LONGEST + 10_000);
+    assert.deepEqual(harness.heard(), [{ transport: 'destroy' }]);
+  });
+
   test('a busy peer is never pinged', () => {
     const harness = new Harness(true, limits);
     for (let i = 0; i < 20; i++) {
@@ -95,6 +110,25 @@ describe('keepalive', () => {
     assert.equal(harness.connection.wake(harness.time + 1), harness.time + 500);
     assert.deepEqual(harness.heard(), []);
   });
+
+  for (const pingTimeoutMs of [50_000, Number.POSITIVE_INFINITY]) {
+    test(`pings go on while they are answered, when ${pingTimeoutMs} ms are allowed for that`, () => {
+      const harness = new Harness(true, { pingAfterMs: 1000, pingTimeoutMs });
+      for (let i = 0; i < 5; i++) {
+        harness.pass(LONGEST);
+        assert.deepEqual(harness.sent(), pingSent);
+        harness.receive({ opcode: PONG });
+      }
+      // One that is not answered is not followed by another.
+      harness.pass(LONGEST);
+      assert.deepEqual(harness.sent(), pingSent);
+      harness.pass(49_000);
+      assert.deepEqual(harness.sent(), []);
+      assert.equal(harness.connection.state, 0);
+      harness.pass(1000);
+      assert.equal(harness.connection.state, pingTimeoutMs === 50_000 ? 4 : 0);
+    });
+  }
 
   test('Infinity switches it off', () => {
     const harness = new Harness(true, { pingAfterMs: Number.POSITIVE_INFINITY });
@@ -150,6 +184,15 @@ describe('the time for a message', () => {
     harness.connection.pause();
     harness.pass(1_000_000);
     assert.equal(harness.connection.state, 0);
+    harness.connection.resume();
+    failsAfter(harness, 3000);
+  });
+
+  test('is kept after a pause also where there is no keepalive to wake for', () => {
+    const harness = new Harness(true, { ...lenient, pingAfterMs: Number.POSITIVE_INFINITY });
+    harness.receive({ opcode: 1, fin: false });
+    harness.connection.pause();
+    harness.pass(1_000_000);
     harness.connection.resume();
     failsAfter(harness, 3000);
   });

@@ -30,6 +30,26 @@ test('it never holds more than the burst', () => {
   assert.equal(spendAll(budget, 1_000_000), 100);
 });
 
+test('nor does it after a long silence: the burst is all that passes at once', () => {
+  const budget = new ControlBudget(limits, 0);
+  assert.equal(spendAll(budget, 1_000_000), 100);
+  assert.equal(spendAll(budget, 1_000_000), 0);
+});
+
+test('what was spent long ago is not lent again: burst and rate bound every stretch of time', () => {
+  const budget = new ControlBudget(limits, 0);
+  for (let i = 0; i < 60; i++) assert.ok(budget.spend(0));
+  // 40 are left and 25 have come back by then.
+  assert.equal(spendAll(budget, 500), 65);
+  assert.equal(spendAll(budget, 500), 0);
+});
+
+test('whole milliseconds add up exactly, frame by frame', () => {
+  const budget = new ControlBudget(limits, 0);
+  spendAll(budget, 0);
+  for (let now = 1; now <= 20_000; now++) assert.equal(budget.spend(now), now % 20 === 0);
+});
+
 for (const given of [
   { controlFramesPerSecond: Number.POSITIVE_INFINITY },
   { controlFrameBurst: Number.POSITIVE_INFINITY },

@@ -108,11 +108,11 @@ export function checkUpgrade(
   // RFC 6455 4.2.1 (8): the subprotocols offered, if any.
   const offered = parseProtocols(fields.values('sec-websocket-protocol'));
   if (offered === undefined) return refusal('PROTOCOL_HEADER_INVALID');
-  // RFC 6455 9.1: a malformed list of extensions fails the handshake; 9.1 lets us decline the well-formed.
+  // RFC 6455 9.1: a malformed list of extensions fails the handshake; 4.2.2 (4): we may take none of it.
   if (parseExtensions(fields.values('sec-websocket-extensions')) === undefined) {
     return refusal('EXTENSIONS_HEADER_INVALID');
   }
-  // RFC 6455 4.2.2 (2), 10.2: an origin that is not welcome is answered 403.
+  // RFC 6455 4.2.2 (4), 10.2: an origin that is not welcome is answered 403.
   if (!originAllowed(fields.values('origin'), rules.origins, host, rules.encrypted)) {
     return refusal('ORIGIN_FORBIDDEN');
   }

@@ -21,7 +21,7 @@ export function parseProtocols(values: readonly string[]): readonly string[] | u
 
 /** The first subprotocol that the client offers and we speak; '' where there is none. */
 export function chooseProtocol(offered: readonly string[], spoken: readonly string[]): string {
-  // RFC 6455 4.2.2 (4): one that the client offered, or none; 1.9: the client's order is its preference.
+  // RFC 6455 4.2.2 (4): one that the client offered, or none; 4.2.1 (8): its order is its preference.
   return offered.find((protocol) => spoken.includes(protocol)) ?? '';
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Utf8Validator } from '../../../dist/protocol/messages/utf8-validator.js';
+import { decodeUtf8 } from '../../reference-codec.ts';
 import { cutInto, waysOfSplitting } from '../splitting.ts';
 import { testPlatform } from '../test-platform.ts';
 
@@ -63,15 +64,33 @@ for (const text of ['c2', 'e2', 'e2 82', 'f0', 'f0 9f', 'f0 9f 98', '41 e2 82'])
   });
 }
 
-test('any bytes in any pieces: the same as the whole', () => {
+test('any bytes in any pieces fail with the first piece that nothing can mend, and only then', () => {
   const likely = fc.constantFrom(0x41, 0x80, 0x9f, 0xa0, 0xbf, 0xc2, 0xe0, 0xe2, 0xed, 0xf0, 0xf4);
-  const bytes = fc.array(fc.oneof(likely, fc.nat(255)), { maxLength: 12 });
+  const character = fc.string({ unit: 'binary', minLength: 1, maxLength: 1 });
+  const bytes = fc
+    .array(
+      fc.oneof(
+        likely.map((byte) => [byte]),
+        character.map((one) => [...Buffer.from(one)]),
+      ),
+      {
+        maxLength: 8,
+      },
+    )
+    .map((parts) => Uint8Array.from(parts.flat()));
   const sizes = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1 });
   fc.assert(
-    fc.property(bytes, sizes, (list, cuts) => {
-      const whole = Uint8Array.from(list);
-      assert.equal(check(cutInto(whole, cuts)) === 'valid', testPlatform.isUtf8(whole));
+    fc.property(bytes, sizes, (whole, cuts) => {
+      const validator = new Utf8Validator(testPlatform);
+      let at = 0;
+      for (const piece of cutInto(whole, cuts)) {
+        at += piece.length;
+        const expected = decodeUtf8(whole.slice(0, at));
+        assert.equal(validator.push(piece, 0, piece.length), expected !== 'malformed');
+        if (expected === 'malformed') return;
+        assert.equal(validator.complete, expected !== 'unfinished');
+      }
     }),
-    { numRuns: 2000 },
+    { numRuns: 3000 },
   );
 });
