@@ -9,12 +9,16 @@ import { listen, type ServeOptions } from './node/serve.ts';
 import { type AttachOptions, Server } from './node/server.ts';
 import { Topics } from './topics/topics.ts';
 
+function newTopics(): Topics<PeerSession<unknown>> {
+  return new Topics((task) => process.nextTick(task));
+}
+
 /**
  * Starts a server with an HTTP server of its own. Resolves when it listens.
  * @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL; what listening throws, such as EADDRINUSE.
  */
 export function serve<Data = undefined>(options: ServeOptions<Data>): Promise<Server<Data>> {
-  return listen(options, new Topics<PeerSession<unknown>>());
+  return listen(options, newTopics());
 }
 
 /**
@@ -26,7 +30,7 @@ export function attach<Data = undefined>(
   httpServer: HttpServer | HttpsServer,
   options: AttachOptions<Data>,
 ): Server<Data> {
-  return new Server(httpServer, false, new Topics<PeerSession<unknown>>(), options);
+  return new Server(httpServer, false, newTopics(), options);
 }
 
 export { type ConnectOptions, connect } from './node/connect.ts';

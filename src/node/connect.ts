@@ -88,14 +88,15 @@ export async function connect(
   const { onError } = options;
   const session = new PeerSession<ClientPeer>(
     socket,
-    limits,
-    false,
     answer.protocol,
     {
+      isServer: false,
+      limits,
       handlers: options,
       slowPeers,
       onError: (error, peer) =>
         onError === undefined ? console.error(error) : onError(error, peer),
+      flushPublished() {},
       onClosed() {},
       onDropped() {},
     },

@@ -166,9 +166,12 @@ export class Outbox implements FrameSink {
     if (waiting.push(this) === 1) process.nextTick(flushWaiting);
   }
 
-  /** A data message is complete. Only here may a batch leave early, or `discard` could cut a frame in two. */
-  messageQueued(): void {
-    this.queuedMessages++;
+  /**
+   * So many data messages are complete. Only here may a batch leave early, or `discard` could cut a frame in
+   * two.
+   */
+  messagesQueued(messages: number): void {
+    this.queuedMessages += messages;
     if (this.#nextBytes >= FLUSH_AT) this.flush();
   }
 
@@ -206,9 +209,32 @@ export class Outbox implements FrameSink {
       return;
     }
     while (this.#inFlight === 0 && this.#nextBytes > 0) {
-      this.#nextToBatch();
-      this.#writeBatch();
+      const fill = this.#fill;
+      if (fill !== undefined && this.#parts === undefined && this.#nextBytes <= PIECE) {
+        this.#writeFill(fill);
+      } else {
+        this.#nextToBatch();
+        this.#writeBatch();
+      }
     }
+  }
+
+  /** What nearly always is to be written: one buffer's frames, which the stream takes at once. */
+  #writeFill(fill: Buffer): void {
+    const size = this.position;
+    this.#fill = undefined;
+    this.position = 0;
+    this.#nextBytes = 0;
+    this.queuedMessages = 0;
+    this.#writes++;
+    this.#stream.write(fill.subarray(0, size), this.#onWritten);
+    if (this.#stream.writableLength === 0) {
+      if (this.#reuses) returnBuffer(fill);
+      return;
+    }
+    this.#inFlight = size;
+    this.#batchOwned = [fill];
+    this.#owner.onBlocked();
   }
 
   #nextToBatch(): void {

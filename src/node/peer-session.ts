@@ -48,11 +48,16 @@ export interface PeerHandlers<P> {
   close?(peer: P, code: number, reason: string): void | Promise<void>;
 }
 
+/** What is the same for many sessions: all of a route. */
 export interface SessionOptions<P> {
+  readonly isServer: boolean;
+  readonly limits: Limits;
   readonly handlers: PeerHandlers<P>;
   readonly slowPeers: SlowPeerPolicy;
   /** Where exceptions of handlers go. */
   onError(error: unknown, peer: P): void;
+  /** Sends what was published and waits for the end of the tick: it comes before what is sent now. */
+  flushPublished(): void;
   /** Called once, before the `close` handler. */
   onClosed(session: PeerSession<P>): void;
   /** A drop by the slow-peer policy. */
@@ -77,13 +82,11 @@ export class PeerSession<P> extends StreamDriver {
 
   constructor(
     stream: Duplex & { readonly remoteAddress?: string | undefined },
-    limits: Limits,
-    isServer: boolean,
     protocol: string,
     options: SessionOptions<P>,
     makePeer: (session: PeerSession<P>) => P,
   ) {
-    super(stream, limits, isServer);
+    super(stream, options.limits, options.isServer);
     this.protocol = protocol;
     this.remoteAddress = stream.remoteAddress;
     this.#options = options;
@@ -91,9 +94,20 @@ export class PeerSession<P> extends StreamDriver {
     this.peer = makePeer(this);
   }
 
-  /** Server: calls `opened`, and holds messages until what it returned has settled. */
-  open(head: Buffer, opened: ((peer: P) => void | Promise<void>) | undefined): void {
+  /**
+   * Server: answers the handshake, calls `opened`, and holds messages until what that returned has settled.
+   * The answer and what `opened` sends leave in one write.
+   */
+  open(
+    answer: Uint8Array,
+    head: Buffer,
+    opened: ((peer: P) => void | Promise<void>) | undefined,
+  ): void {
+    this.outbox.corked = true;
+    this.outbox.append(answer);
     if (opened !== undefined) this.#call(() => opened(this.peer));
+    this.outbox.corked = false;
+    this.outbox.flush();
     this.start(head);
   }
 
@@ -108,17 +122,37 @@ export class PeerSession<P> extends StreamDriver {
   // --- Sending
 
   send(data: Sendable): boolean {
+    this.#options.flushPublished();
     const outbox = this.outbox;
     // The stream may be gone while a message that came before is still handled.
     if (this.connection.state !== ConnectionState.OPEN || outbox.closed) {
       checkSendable(data);
       return false;
     }
-    if (outbox.bufferedAmount > this.limits.highWaterMarkBytes && !this.#admits(data)) return false;
+    if (outbox.bufferedAmount > this.limits.highWaterMarkBytes && !this.#admits(sizeOf(data), 1)) {
+      return false;
+    }
     if (typeof data === 'string') this.connection.sendText(data);
     else if (data instanceof PreparedMessage) this.connection.sendPrepared(data);
     else this.connection.sendBytes(BINARY, toBytes(data));
-    outbox.messageQueued();
+    outbox.messagesQueued(1);
+    return this.#hasRoom();
+  }
+
+  /** Sends what was published to a topic: whole frames, shared with other peers. */
+  deliver(frames: Uint8Array, messages: number): void {
+    const outbox = this.outbox;
+    if (this.connection.state !== ConnectionState.OPEN || outbox.closed) return;
+    const isFull = outbox.bufferedAmount > this.limits.highWaterMarkBytes;
+    if (isFull && !this.#admits(frames.length, messages)) return;
+    outbox.append(frames);
+    outbox.messagesQueued(messages);
+    this.#hasRoom();
+  }
+
+  /** Whether less than the high-water mark waits; if not, `drain` is owed. */
+  #hasRoom(): boolean {
+    const outbox = this.outbox;
     if (outbox.bufferedAmount <= this.limits.highWaterMarkBytes) return true;
     outbox.flush();
     if (outbox.bufferedAmount <= this.limits.highWaterMarkBytes) return true;
@@ -126,24 +160,19 @@ export class PeerSession<P> extends StreamDriver {
     return false;
   }
 
-  /** For fan-out: the result of `send` has no reader. */
-  deliver(message: PreparedMessage): void {
-    this.send(message);
-  }
-
   /** Applies the slow-peer policy. A message alone may be larger than the limit; then it waits for nothing. */
-  #admits(data: Sendable): boolean {
+  #admits(size: number, messages: number): boolean {
     const outbox = this.outbox;
     outbox.flush();
     const waiting = outbox.bufferedAmount;
-    if (waiting === 0 || waiting + sizeOf(data) <= this.limits.maxBufferedBytes) return true;
+    if (waiting === 0 || waiting + size <= this.limits.maxBufferedBytes) return true;
     this.#needsDrain = true;
     switch (this.#options.slowPeers) {
       case 'close':
         this.connection.fail('SEND_BUFFER_FULL');
         return false;
       case 'drop':
-        this.#countDropped(1);
+        this.#countDropped(messages);
         return false;
       case 'latest':
         this.#countDropped(outbox.discard());
@@ -168,6 +197,7 @@ export class PeerSession<P> extends StreamDriver {
 
   #sendControl(opcode: number, payload: string | Uint8Array): boolean {
     const bytes = encodeControlPayload(payload);
+    this.#options.flushPublished();
     if (this.connection.state !== ConnectionState.OPEN || this.outbox.closed) return false;
     if (this.outbox.bufferedAmount > this.limits.maxBufferedBytes) return false;
     this.connection.sendBytes(opcode, bytes);
@@ -188,6 +218,7 @@ export class PeerSession<P> extends StreamDriver {
 
   close(code: number | undefined, reason: string): void {
     const bytes = encodeCloseReason(code, reason);
+    this.#options.flushPublished();
     this.connection.close(code, bytes);
     // Nothing more is delivered, so that nothing needs to wait for the application either.
     this.release();

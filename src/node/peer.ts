@@ -117,6 +117,8 @@ export interface PeerTopics {
   /** Delivers to all subscribers but `except`. */
   publish(topic: string, message: PreparedMessage, except?: PeerSession<unknown>): void;
   count(topic: string): number;
+  /** Delivers what was published and waits for the end of the tick. */
+  flush(): void;
   leave(session: PeerSession<unknown>): void;
 }
 

@@ -15,7 +15,7 @@ import { deadline } from './deadline.ts';
 import { asksForWebSocket, refuseUpgrade, WaitingSocket } from './http1-upgrade.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer, type PeerTopics, publishTo, type UpgradeRequest } from './peer.ts';
-import { PeerSession } from './peer-session.ts';
+import { PeerSession, type SessionOptions } from './peer-session.ts';
 import { passAsPlainRequest } from './plain-request.ts';
 import { RejectUpgrade } from './reject-upgrade.ts';
 import { type ResolvedRoute, type Route, Routes } from './routes.ts';
@@ -48,6 +48,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #routes: Routes<Data>;
   readonly #hosts: readonly string[] | undefined;
   readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
+  readonly #optionsOf = new Map<ResolvedRoute<Data>, SessionOptions<Peer<Data>>>();
   readonly #sessions = new Set<PeerSession<Peer<Data>>>();
   readonly #peers = new Set<Peer<Data>>();
   /** Sockets that Node has lost sight of and that are no session: not yet, or refused. */
@@ -267,27 +268,41 @@ export class Server<Data = undefined> implements AsyncDisposable {
     socket: Duplex,
     head: Buffer,
   ): void {
-    socket.write(acceptResponse(acceptance), 'latin1');
     const session = new PeerSession<Peer<Data>>(
       socket,
-      route.limits,
-      true,
       acceptance.protocol,
-      {
-        handlers: route.handlers,
-        slowPeers: route.slowPeers,
-        onError: this.#onError,
-        onClosed: (ended) => this.#ended(ended),
-        onDropped: (messages) => {
-          this.#dropped += messages;
-        },
-      },
+      this.#sessionOptions(route),
       (made) => new Peer(made, this.#topics, request, data),
     );
     this.#sessions.add(session);
     this.#peers.add(session.peer);
     const { handlers } = route;
-    session.open(head, handlers.open === undefined ? undefined : (peer) => handlers.open?.(peer));
+    const answer = Buffer.from(acceptResponse(acceptance), 'latin1');
+    session.open(
+      answer,
+      head,
+      handlers.open === undefined ? undefined : (peer) => handlers.open?.(peer),
+    );
+  }
+
+  #sessionOptions(route: ResolvedRoute<Data>): SessionOptions<Peer<Data>> {
+    let options = this.#optionsOf.get(route);
+    if (options === undefined) {
+      options = {
+        isServer: true,
+        limits: route.limits,
+        handlers: route.handlers,
+        slowPeers: route.slowPeers,
+        onError: this.#onError,
+        flushPublished: () => this.#topics.flush(),
+        onClosed: (ended) => this.#ended(ended),
+        onDropped: (messages) => {
+          this.#dropped += messages;
+        },
+      };
+      this.#optionsOf.set(route, options);
+    }
+    return options;
   }
 
   #ended(session: PeerSession<Peer<Data>>): void {

@@ -172,8 +172,10 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
 
   // --- Ending
 
-  /** Ends everything now: no frame more is sent or delivered. */
+  /** Ends everything now: nothing more is sent or delivered. */
   terminate(): void {
+    // What was sent in this tick leaves first: the answer to the handshake may be among it.
+    this.outbox.flush();
     this.connection.fail('TERMINATED');
     this.#stream.destroy();
     if (this.#closed) this.#finish();

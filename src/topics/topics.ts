@@ -1,24 +1,50 @@
-import type { PreparedMessage } from '../protocol/messages/prepared-message.ts';
+import { joinFrames, type PreparedMessage } from '../protocol/messages/prepared-message.ts';
 
 /** Who can be subscribed. */
 export interface Subscriber {
-  deliver(message: PreparedMessage): void;
+  /** Sends whole frames of data messages, `messages` of them. The bytes are shared and must not be changed. */
+  deliver(frames: Uint8Array, messages: number): void;
 }
+
+/** A batch is delivered once it has this many bytes, without waiting for the end of the tick. */
+const MAX_BATCH = 64 * 1024;
 
 /**
  * Who is subscribed to what on this node. A topic exists while it has a subscriber, and costs nothing
  * otherwise.
+ *
+ * Messages published to one topic one after another are put together and delivered when the tick ends, so
+ * that a subscriber costs the same for one of them as for ten. Whatever could show that they wait
+ * delivers them first: `flush` is for what others send directly.
  */
 export class Topics<S extends Subscriber> {
   readonly #subscribers = new Map<string, Set<S>>();
   readonly #topics = new Map<S, Set<string>>();
+  readonly #atEndOfTick: (task: () => void) => void;
+  readonly #flushTask = (): void => {
+    this.#scheduled = false;
+    this.flush();
+  };
+  #scheduled = false;
+
+  // The batch: messages to one topic, all with the same exception.
+  #batch: PreparedMessage[] = [];
+  #batchBytes = 0;
+  #batchTo: Set<S> | undefined = undefined;
+  #batchExcept: S | undefined = undefined;
+
+  constructor(atEndOfTick: (task: () => void) => void) {
+    this.#atEndOfTick = atEndOfTick;
+  }
 
   subscribe(subscriber: S, topic: string): void {
+    this.flush();
     addTo(this.#subscribers, topic, subscriber);
     addTo(this.#topics, subscriber, topic);
   }
 
   unsubscribe(subscriber: S, topic: string): void {
+    this.flush();
     removeFrom(this.#subscribers, topic, subscriber);
     removeFrom(this.#topics, subscriber, topic);
   }
@@ -39,8 +65,31 @@ export class Topics<S extends Subscriber> {
   publish(topic: string, message: PreparedMessage, except?: S): void {
     const subscribers = this.#subscribers.get(topic);
     if (subscribers === undefined) return;
+    if (subscribers !== this.#batchTo || except !== this.#batchExcept) this.flush();
+    this.#batchTo = subscribers;
+    this.#batchExcept = except;
+    this.#batch.push(message);
+    this.#batchBytes += message.frame.length;
+    if (this.#batchBytes >= MAX_BATCH) this.flush();
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#atEndOfTick(this.#flushTask);
+    }
+  }
+
+  /** Delivers what was published and waits for the tick to end. */
+  flush(): void {
+    const subscribers = this.#batchTo;
+    if (subscribers === undefined) return;
+    const batch = this.#batch;
+    const except = this.#batchExcept;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#batchTo = undefined;
+    this.#batchExcept = undefined;
+    const frames = joinFrames(batch);
     for (const subscriber of subscribers) {
-      if (subscriber !== except) subscriber.deliver(message);
+      if (subscriber !== except) subscriber.deliver(frames, batch.length);
     }
   }
 }

@@ -39,13 +39,14 @@ export function fakeSession({
   let dropped = 0;
   const session = new PeerSession<ClientPeer>(
     socket,
-    { ...defaultLimits, ...limits },
-    true,
     '',
     {
+      isServer: true,
+      limits: { ...defaultLimits, ...limits },
       handlers,
       slowPeers,
       onError: (error) => errors.push(error),
+      flushPublished() {},
       onClosed() {},
       onDropped(messages) {
         dropped += messages;
@@ -53,7 +54,7 @@ export function fakeSession({
     },
     (made) => new PeerFace(made),
   );
-  session.open(Buffer.alloc(0), open);
+  session.open(Buffer.alloc(0), Buffer.alloc(0), open);
   const { peer } = session;
   return { socket, session, peer, errors, closed: peer.closed, dropped: () => dropped };
 }

@@ -120,16 +120,16 @@ describe('a queue that is discarded', () => {
     const { socket, outbox } = makeOutbox();
     socket.atOnce = false;
     put(outbox, Buffer.from('kept '));
-    outbox.messageQueued();
+    outbox.messagesQueued(1);
     await nextTurn();
     put(outbox, Buffer.from('lost '));
-    outbox.messageQueued();
+    outbox.messagesQueued(1);
     outbox.append(fresh(30_000));
-    outbox.messageQueued();
+    outbox.messagesQueued(1);
     assert.equal(outbox.discard(), 2);
     assert.equal(outbox.bufferedAmount, 5);
     put(outbox, Buffer.from('new'));
-    outbox.messageQueued();
+    outbox.messagesQueued(1);
     socket.takeAll();
     assert.equal(String(socket.received), 'kept new');
     assert.equal(outbox.discard(), 0);
@@ -140,13 +140,13 @@ describe('a queue that is discarded', () => {
     socket.atOnce = false;
     const first = fresh(65_530);
     put(outbox, first);
-    outbox.messageQueued();
+    outbox.messagesQueued(1);
     // This header makes the batch large enough to leave.
     const header = fresh(10);
     const payload = fresh(100_000);
     put(outbox, header);
     outbox.append(payload);
-    outbox.messageQueued();
+    outbox.messagesQueued(1);
     const dropped = outbox.discard();
     socket.takeAll();
     await nextTurn();
@@ -158,7 +158,7 @@ describe('a queue that is discarded', () => {
     const { socket, outbox } = makeOutbox();
     socket.atOnce = false;
     outbox.append(fresh(300_000));
-    outbox.messageQueued();
+    outbox.messagesQueued(1);
     assert.ok(outbox.blocked, 'a large batch leaves before the tick ends');
     assert.equal(outbox.discard(), 0);
     socket.takeAll();
@@ -229,7 +229,7 @@ test('whatever is sent, and however slowly it is taken: the same bytes, and a tr
             else outbox.append(bytes);
             accepted += now.size;
             checkCount();
-            outbox.messageQueued();
+            outbox.messagesQueued(1);
             sent.push(bytes);
             break;
           }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { prepareMessage } from '../../dist/index.js';
 import { type Subscriber, Topics } from '../../dist/topics/topics.js';
+import { decodeFrames } from '../reference-codec.ts';
 
 class Member implements Subscriber {
   readonly name: string;
@@ -18,9 +19,12 @@ class Member implements Subscriber {
 
 const message = prepareMessage('x');
 
+/** Every publication is delivered before the call returns. */
+const atOnce = (task: () => void): void => task();
+
 test('delivers in the order of subscription, to all but one', () => {
   const log: string[] = [];
-  const topics = new Topics<Member>();
+  const topics = new Topics<Member>(atOnce);
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new Member(name, log)) as [
     Member,
     Member,
@@ -33,9 +37,94 @@ test('delivers in the order of subscription, to all but one', () => {
   assert.deepEqual(log, ['c', 'a', 'b', 'c', 'b']);
 });
 
+describe('within a tick', () => {
+  function setUp() {
+    const tasks: (() => void)[] = [];
+    const topics = new Topics<Recorder>((task) => tasks.push(task));
+    const [a, b] = [new Recorder(), new Recorder()];
+    for (const member of [a, b]) topics.subscribe(member, 't');
+    const endTick = (): void => {
+      for (const task of tasks.splice(0)) task();
+    };
+    return { topics, a, b, tasks, endTick };
+  }
+
+  class Recorder implements Subscriber {
+    readonly got: { text: string; messages: number; frames: Uint8Array }[] = [];
+    deliver(frames: Uint8Array, messages: number): void {
+      const text = decodeFrames(frames).frames.map(({ payload }) =>
+        String.fromCharCode(...payload),
+      );
+      this.got.push({ text: text.join(), messages, frames });
+    }
+    get texts(): string[] {
+      return this.got.map(({ text, messages }) => `${text} ${messages}`);
+    }
+  }
+
+  test('messages to a topic are one batch, the same memory for all', () => {
+    const { topics, a, b, tasks, endTick } = setUp();
+    for (const text of ['1', '2', '3']) topics.publish('t', prepareMessage(text));
+    assert.equal(tasks.length, 1);
+    assert.deepEqual(a.texts, []);
+    endTick();
+    assert.deepEqual(a.texts, ['1,2,3 3']);
+    assert.deepEqual(b.texts, ['1,2,3 3']);
+    assert.equal(a.got[0]?.frames, b.got[0]?.frames);
+    topics.publish('t', prepareMessage('4'));
+    endTick();
+    assert.deepEqual(a.texts, ['1,2,3 3', '4 1']);
+  });
+
+  test('the order holds when the topic or the exception changes', () => {
+    const { topics, a, b, endTick } = setUp();
+    topics.subscribe(a, 'u');
+    topics.publish('t', prepareMessage('1'));
+    topics.publish('u', prepareMessage('2'));
+    topics.publish('t', prepareMessage('3'));
+    topics.publish('t', prepareMessage('4'), b);
+    topics.publish('t', prepareMessage('5'), b);
+    topics.publish('t', prepareMessage('6'));
+    endTick();
+    assert.deepEqual(a.texts, ['1 1', '2 1', '3 1', '4,5 2', '6 1']);
+    assert.deepEqual(b.texts, ['1 1', '3 1', '6 1']);
+  });
+
+  test('who subscribes later gets nothing from before, who leaves everything', () => {
+    const { topics, a, b, endTick } = setUp();
+    topics.unsubscribe(b, 't');
+    topics.publish('t', prepareMessage('1'));
+    topics.subscribe(b, 't');
+    topics.publish('t', prepareMessage('2'));
+    topics.unsubscribe(b, 't');
+    topics.publish('t', prepareMessage('3'));
+    endTick();
+    assert.deepEqual(a.texts, ['1 1', '2 1', '3 1']);
+    assert.deepEqual(b.texts, ['2 1']);
+  });
+
+  test('flush does not wait, and leaves nothing for the end', () => {
+    const { topics, a, endTick } = setUp();
+    topics.publish('t', prepareMessage('1'));
+    topics.flush();
+    assert.deepEqual(a.texts, ['1 1']);
+    endTick();
+    topics.flush();
+    assert.deepEqual(a.texts, ['1 1']);
+  });
+
+  test('nor does a batch that has grown large', () => {
+    const { topics, a } = setUp();
+    topics.publish('t', prepareMessage(new Uint8Array(40_000)));
+    assert.equal(a.got.length, 0);
+    topics.publish('t', prepareMessage(new Uint8Array(40_000)));
+    assert.equal(a.got[0]?.messages, 2);
+  });
+});
+
 test('one that leaves during a delivery is not delivered to, and harms nobody', () => {
   const log: string[] = [];
-  const topics = new Topics<Member>();
+  const topics = new Topics<Member>(atOnce);
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new Member(name, log)) as [
     Member,
     Member,
@@ -67,7 +156,7 @@ test('behaves as a table of pairs', () => {
     fc.property(steps, (program) => {
       const log: string[] = [];
       const members = new Map(['a', 'b', 'c', 'd'].map((name) => [name, new Member(name, log)]));
-      const topics = new Topics<Member>();
+      const topics = new Topics<Member>(atOnce);
       let pairs: { who: string; topic: string }[] = [];
       for (const { do: action, who, topic } of program) {
         const member = members.get(who) as Member;

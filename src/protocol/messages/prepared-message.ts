@@ -21,3 +21,18 @@ export class PreparedMessage {
     else this.frame.set(data, this.payloadStart);
   }
 }
+
+/** The frames of several messages one behind the other, as a server sends them. */
+export function joinFrames(messages: readonly PreparedMessage[]): Uint8Array {
+  const [first] = messages;
+  if (messages.length === 1 && first !== undefined) return first.frame;
+  let size = 0;
+  for (const message of messages) size += message.frame.length;
+  const frames = new Uint8Array(size);
+  let at = 0;
+  for (const message of messages) {
+    frames.set(message.frame, at);
+    at += message.frame.length;
+  }
+  return frames;
+}
