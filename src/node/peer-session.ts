@@ -19,7 +19,7 @@ import { StreamDriver } from './stream-driver.ts';
 /** How a peer's connection ended. */
 export interface CloseInfo {
   /**
-   * What the peer's close frame said; 1005 where it had no code; the code that we sent where we broke the
+   * What the peer's close frame said; 1005 where it had no code; the code of the failure where we broke the
    * connection off; 1006 where it ended without a closing handshake (RFC 6455 7.1.5).
    */
   readonly code: number;

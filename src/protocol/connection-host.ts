@@ -4,7 +4,7 @@ import type { Message } from './messages/message-assembler.ts';
 /** How a connection ended. */
 export interface ConnectionEnd {
   /**
-   * The code of the peer's close frame, 1005 where it had none; the code that we sent where we broke it
+   * The code of the peer's close frame, 1005 where it had none; the code of the failure where we broke it
    * off; 1006 where the transport ended without a closing handshake (RFC 6455 7.1.5).
    */
   readonly code: number;

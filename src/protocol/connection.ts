@@ -190,7 +190,8 @@ export class Connection {
   }
 
   #answerPing(payload: Uint8Array): void {
-    // RFC 6455 5.5.1: nothing is sent after a close frame.
+    // RFC 6455 5.5.2 asks for an answer unless a close frame came. After our own the end is on its way,
+    // and 5.5.1 makes that frame the last of our messages; we make it the last of all.
     if (this.#state !== ConnectionState.OPEN) return;
     // RFC 6455 5.5.3: who has not answered yet may answer the latest ping alone, so one is kept.
     if (this.#host.backlogged) this.#pendingPong = payload.slice();

@@ -17,6 +17,9 @@ export class Command {
     const [program = '', ...rest] = this.commandLine(args);
     this.child = spawn(program, rest, {
       env: { ...process.env, NO_COLOR: '1', TERM: 'xterm' },
+      // What never ends or never prints what it should fails its test, and is not left behind.
+      timeout: 10_000,
+      killSignal: 'SIGKILL',
     });
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;

@@ -130,6 +130,17 @@ describe('keepalive', () => {
     });
   }
 
+  test('also where the answers come late', () => {
+    const harness = new Harness(true, { pingAfterMs: 1000, pingTimeoutMs: 50_000 });
+    for (let i = 0; i < 5; i++) {
+      harness.pass(LONGEST);
+      assert.deepEqual(harness.sent(), pingSent);
+      harness.pass(20_000);
+      assert.deepEqual(harness.sent(), []);
+      harness.receive({ opcode: PONG });
+    }
+  });
+
   test('Infinity switches it off', () => {
     const harness = new Harness(true, { pingAfterMs: Number.POSITIVE_INFINITY });
     assert.equal(harness.wakeAt, Number.POSITIVE_INFINITY);

@@ -1,6 +1,6 @@
 /**
  * What a frame's header may say. Each rule judges as few bytes as it needs, so that a frame that must
- * fail does so with the first byte that shows it. Reading the bytes is frame-parser.ts's business.
+ * fail does so with the first byte or length that shows it. Reading the bytes is frame-parser.ts's business.
  */
 import type { ErrorCode } from '../errors.ts';
 import { BINARY, CLOSE, CONTINUATION, CONTROL_BIT, PING, PONG, TEXT } from '../opcodes.ts';

@@ -198,6 +198,21 @@ describe('memory', () => {
     }
   });
 
+  test('the buffer is never larger than what the message can become', () => {
+    const [framed] = feed(make(), [
+      { first: FIN | BINARY, pieces: [new Uint8Array(600), new Uint8Array(400)] },
+    ]);
+    assert.ok(framed instanceof Uint8Array && framed.length === 1000);
+    assert.equal(framed.buffer.byteLength, 1000, 'the last frame tells how long it will be');
+    const [fragmented] = feed(make({ maxMessageBytes: 1100 }), [
+      { first: BINARY, pieces: [new Uint8Array(600)] },
+      { first: 0, pieces: [new Uint8Array(300)] },
+      { first: FIN, pieces: [new Uint8Array(50)] },
+    ]);
+    assert.ok(fragmented instanceof Uint8Array && fragmented.length === 950);
+    assert.equal(fragmented.buffer.byteLength, 1100, 'before it the limit bounds it');
+  });
+
   test('bytes that fill their chunk are a view of it, unless it is used again', () => {
     const chunk = new Uint8Array(1000).fill(7);
     const viewing = make();
