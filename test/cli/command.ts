@@ -18,7 +18,7 @@ export class Command {
     this.child = spawn(program, rest, {
       env: { ...process.env, NO_COLOR: '1', TERM: 'xterm' },
       // What never ends or never prints what it should fails its test, and is not left behind.
-      timeout: 10_000,
+      timeout: 30_000,
       killSignal: 'SIGKILL',
     });
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PreparedMessage } from '../../../dist/protocol/messages/prepared-message.js';
+import { joinFrames, PreparedMessage } from '../../../dist/protocol/messages/prepared-message.js';
 import { decodeFrames, encodeUtf8 } from '../../reference-codec.ts';
 import { testPlatform } from '../test-platform.ts';
 
@@ -22,4 +22,19 @@ test('bytes are copied: what happens to them later does not matter', () => {
   data.fill(0);
   assert.equal(message.opcode, 2);
   assert.deepEqual([...message.frame], [0x82, 3, 1, 2, 3]);
+});
+
+test('several are joined in order; one alone is its own frame, not a copy', () => {
+  const messages = ['a', 'bc', ''].map((text) => new PreparedMessage(text, testPlatform));
+  const { frames, rest } = decodeFrames(joinFrames(messages));
+  assert.equal(rest.length, 0);
+  assert.deepEqual(
+    frames.map(({ opcode, payload }) => [opcode, String.fromCharCode(...payload)]),
+    [
+      [1, 'a'],
+      [1, 'bc'],
+      [1, ''],
+    ],
+  );
+  assert.equal(joinFrames(messages.slice(0, 1)), messages[0]?.frame);
 });
