@@ -25,6 +25,7 @@ const pages = [
   'docs/decisions.md',
   'docs/errors.md',
   'docs/chat-protocols.md',
+  'docs/command-line.md',
 ];
 
 function read(page: string): string {
