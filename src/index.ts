@@ -35,12 +35,13 @@ export function attach<Data = undefined>(
 
 export { type ConnectOptions, connect } from './node/connect.ts';
 export { prepareMessage, type Sendable } from './node/data.ts';
-export type { ClientPeer, Peer, UpgradeRequest } from './node/peer.ts';
+export type { ClientPeer, Peer } from './node/peer.ts';
 export type { CloseInfo, PeerHandlers, SlowPeerPolicy } from './node/peer-session.ts';
 export { RejectUpgrade, type RejectUpgradeOptions } from './node/reject-upgrade.ts';
 export type { Route } from './node/routes.ts';
 export type { ServeOptions } from './node/serve.ts';
 export type { AttachOptions, CloseOptions, Server } from './node/server.ts';
+export type { UpgradeRequest } from './node/upgrade-request.ts';
 export { CloseCode } from './protocol/close-codes.ts';
 export {
   ApertoError,

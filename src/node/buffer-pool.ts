@@ -3,7 +3,8 @@
  * so that an idle connection holds none.
  */
 export const SMALL_BUFFER: number = 4 * 1024;
-export const LARGE_BUFFER: number = 64 * 1024;
+/** A message of 64 KiB fits with its header. */
+export const LARGE_BUFFER: number = 64 * 1024 + 256;
 
 /** What is kept of each size: at most 4 MiB of large ones. */
 const KEPT = 64;

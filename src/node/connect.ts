@@ -7,6 +7,7 @@ import {
 import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
+import { connectionSettings } from '../protocol/connection-settings.ts';
 import { ApertoError, type RefusedResponse } from '../protocol/errors.ts';
 import { acceptFor, createKey } from '../protocol/handshake/accept-key.ts';
 import { checkResponse, requestFields } from '../protocol/handshake/client-handshake.ts';
@@ -17,6 +18,7 @@ import { nodePlatform } from './node-platform.ts';
 import { ClientPeer } from './peer.ts';
 import { type PeerHandlers, PeerSession, type SlowPeerPolicy } from './peer-session.ts';
 import { checkSlowPeers } from './routes.ts';
+import { checkSharedReadBuffer, trySharedReads } from './shared-read-buffer.ts';
 import { parseWebSocketUrl } from './websocket-url.ts';
 
 /**
@@ -36,6 +38,12 @@ export interface ConnectOptions extends PeerHandlers<ClientPeer> {
   /** Gives up the opening handshake. Without effect afterwards. */
   readonly signal?: AbortSignal;
   readonly limits?: Partial<Limits>;
+  /**
+   * Whether a plain TCP or Unix socket is read into one buffer that all connections share, which is faster;
+   * ignored where a trial at the start shows that the runtime cannot. Default: true, but false with an
+   * `agent`, whose sockets are not ours.
+   */
+  readonly sharedReadBuffer?: boolean;
   /** What happens where the server takes data too slowly. Default `close`. */
   readonly slowPeers?: SlowPeerPolicy;
   /** Where exceptions of handlers go. Default: `console.error`. */
@@ -60,9 +68,14 @@ export async function connect(
   const limits = resolveLimits(options.limits);
   const slowPeers = checkSlowPeers(options.slowPeers);
   const { protocols = [], headers = {}, tls, agent, signal } = options;
+  const sharedReadBuffer = checkSharedReadBuffer(options.sharedReadBuffer ?? agent === undefined);
   const key = createKey(nodePlatform);
   const fields = requestFields({ key, protocols, headers });
   signal?.throwIfAborted();
+  if (sharedReadBuffer && !target.encrypted) {
+    await trySharedReads();
+    signal?.throwIfAborted();
+  }
   const send = target.encrypted ? httpsRequest : httpRequest;
   const request = send({
     ...(target.encrypted ? tls : {}),
@@ -90,8 +103,8 @@ export async function connect(
     socket,
     answer.protocol,
     {
-      isServer: false,
-      limits,
+      ...connectionSettings(nodePlatform, limits, false),
+      sharedReadBuffer,
       handlers: options,
       slowPeers,
       onError: (error, peer) =>

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /** What can be woken. The links are the heartbeat's. */
 export abstract class Timed {
   /** When to be woken, at the latest; `Infinity` for never. */

@@ -2,7 +2,6 @@ import type { Duplex } from 'node:stream';
 import type { ConnectionEnd } from '../protocol/connection-host.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import { ApertoError } from '../protocol/errors.ts';
-import type { Limits } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import { BINARY, PING, PONG } from '../protocol/opcodes.ts';
@@ -14,7 +13,7 @@ import {
   toBytes,
 } from './data.ts';
 import { MessageReader } from './message-reader.ts';
-import { StreamDriver } from './stream-driver.ts';
+import { type DriverSettings, StreamDriver } from './stream-driver.ts';
 
 /** How a peer's connection ended. */
 export interface CloseInfo {
@@ -49,9 +48,7 @@ export interface PeerHandlers<P> {
 }
 
 /** What is the same for many sessions: all of a route. */
-export interface SessionOptions<P> {
-  readonly isServer: boolean;
-  readonly limits: Limits;
+export interface SessionSettings<P> extends DriverSettings {
   readonly handlers: PeerHandlers<P>;
   readonly slowPeers: SlowPeerPolicy;
   /** Where exceptions of handlers go. */
@@ -64,33 +61,45 @@ export interface SessionOptions<P> {
   onDropped(messages: number): void;
 }
 
+/** The end of a session, for those who wait for it. */
+interface Awaited {
+  readonly promise: Promise<CloseInfo>;
+  readonly resolve: (info: CloseInfo) => void;
+}
+
+function awaited(): Awaited {
+  let resolve: (info: CloseInfo) => void = () => {};
+  const promise = new Promise<CloseInfo>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
 /** One peer's connection with what the application does with it. The peer itself is only its face. */
-export class PeerSession<P> extends StreamDriver {
+export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
   readonly peer: P;
   readonly protocol: string;
   readonly remoteAddress: string | undefined;
   /** Messages dropped by the slow-peer policy. */
   dropped = 0;
 
-  readonly #options: SessionOptions<P>;
-  readonly #handlers: PeerHandlers<P>;
   #reader: MessageReader | undefined = undefined;
   #needsDrain = false;
   #closeInfo: CloseInfo | undefined = undefined;
-  #closed: Promise<CloseInfo> | undefined = undefined;
-  #resolveClosed: ((info: CloseInfo) => void) | undefined = undefined;
+  /** There once somebody waits for the end. */
+  #closed: Awaited | undefined = undefined;
 
   constructor(
     stream: Duplex & { readonly remoteAddress?: string | undefined },
     protocol: string,
-    options: SessionOptions<P>,
+    settings: SessionSettings<P>,
     makePeer: (session: PeerSession<P>) => P,
   ) {
-    super(stream, options.limits, options.isServer);
+    // Before it may be taken over.
+    const { remoteAddress } = stream;
+    super(stream, settings);
     this.protocol = protocol;
-    this.remoteAddress = stream.remoteAddress;
-    this.#options = options;
-    this.#handlers = options.handlers;
+    this.remoteAddress = remoteAddress;
     this.peer = makePeer(this);
   }
 
@@ -113,8 +122,8 @@ export class PeerSession<P> extends StreamDriver {
 
   /** Client: messages that no handler wants wait for a reader. */
   openForReading(head: Buffer): void {
-    if (this.#handlers.message === undefined)
-      this.#reader = new MessageReader(this, this.limits.highWaterMarkBytes);
+    if (this.settings.handlers.message === undefined)
+      this.#reader = new MessageReader(this, this.settings.limits.highWaterMarkBytes);
     // Who connects has the peer in its hands before anything is delivered.
     setImmediate(() => this.start(head));
   }
@@ -122,14 +131,17 @@ export class PeerSession<P> extends StreamDriver {
   // --- Sending
 
   send(data: Sendable): boolean {
-    this.#options.flushPublished();
+    this.settings.flushPublished();
     const outbox = this.outbox;
     // The stream may be gone while a message that came before is still handled.
     if (this.connection.state !== ConnectionState.OPEN || outbox.closed) {
       checkSendable(data);
       return false;
     }
-    if (outbox.bufferedAmount > this.limits.highWaterMarkBytes && !this.#admits(sizeOf(data), 1)) {
+    if (
+      outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes &&
+      !this.#admits(sizeOf(data), 1)
+    ) {
       return false;
     }
     if (typeof data === 'string') this.connection.sendText(data);
@@ -140,10 +152,14 @@ export class PeerSession<P> extends StreamDriver {
   }
 
   /** Sends what was published to a topic: whole frames, shared with other peers. */
-  deliver(frames: Uint8Array, messages: number): void {
+  deliver(frames: Uint8Array, messages: number, last: boolean): void {
     const outbox = this.outbox;
     if (this.connection.state !== ConnectionState.OPEN || outbox.closed) return;
-    const isFull = outbox.bufferedAmount > this.limits.highWaterMarkBytes;
+    if (last && outbox.writeAtOnce(frames)) {
+      this.#hasRoom();
+      return;
+    }
+    const isFull = outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes;
     if (isFull && !this.#admits(frames.length, messages)) return;
     outbox.append(frames);
     outbox.messagesQueued(messages);
@@ -153,9 +169,9 @@ export class PeerSession<P> extends StreamDriver {
   /** Whether less than the high-water mark waits; if not, `drain` is owed. */
   #hasRoom(): boolean {
     const outbox = this.outbox;
-    if (outbox.bufferedAmount <= this.limits.highWaterMarkBytes) return true;
+    if (outbox.bufferedAmount <= this.settings.limits.highWaterMarkBytes) return true;
     outbox.flush();
-    if (outbox.bufferedAmount <= this.limits.highWaterMarkBytes) return true;
+    if (outbox.bufferedAmount <= this.settings.limits.highWaterMarkBytes) return true;
     this.#needsDrain = true;
     return false;
   }
@@ -165,9 +181,9 @@ export class PeerSession<P> extends StreamDriver {
     const outbox = this.outbox;
     outbox.flush();
     const waiting = outbox.bufferedAmount;
-    if (waiting === 0 || waiting + size <= this.limits.maxBufferedBytes) return true;
+    if (waiting === 0 || waiting + size <= this.settings.limits.maxBufferedBytes) return true;
     this.#needsDrain = true;
-    switch (this.#options.slowPeers) {
+    switch (this.settings.slowPeers) {
       case 'close':
         this.connection.fail('SEND_BUFFER_FULL');
         return false;
@@ -184,7 +200,7 @@ export class PeerSession<P> extends StreamDriver {
 
   #countDropped(messages: number): void {
     this.dropped += messages;
-    this.#options.onDropped(messages);
+    this.settings.onDropped(messages);
   }
 
   ping(payload: string | Uint8Array): boolean {
@@ -197,9 +213,9 @@ export class PeerSession<P> extends StreamDriver {
 
   #sendControl(opcode: number, payload: string | Uint8Array): boolean {
     const bytes = encodeControlPayload(payload);
-    this.#options.flushPublished();
+    this.settings.flushPublished();
     if (this.connection.state !== ConnectionState.OPEN || this.outbox.closed) return false;
-    if (this.outbox.bufferedAmount > this.limits.maxBufferedBytes) return false;
+    if (this.outbox.bufferedAmount > this.settings.limits.maxBufferedBytes) return false;
     this.connection.sendBytes(opcode, bytes);
     return true;
   }
@@ -218,18 +234,18 @@ export class PeerSession<P> extends StreamDriver {
 
   close(code: number | undefined, reason: string): void {
     const bytes = encodeCloseReason(code, reason);
-    this.#options.flushPublished();
+    this.settings.flushPublished();
     this.connection.close(code, bytes);
     // Nothing more is delivered, so that nothing needs to wait for the application either.
     this.release();
   }
 
   get closed(): Promise<CloseInfo> {
-    this.#closed ??= new Promise((resolve) => {
-      if (this.#closeInfo !== undefined) resolve(this.#closeInfo);
-      else this.#resolveClosed = resolve;
-    });
-    return this.#closed;
+    if (this.#closed === undefined) {
+      this.#closed = awaited();
+      if (this.#closeInfo !== undefined) this.#closed.resolve(this.#closeInfo);
+    }
+    return this.#closed.promise;
   }
 
   // --- Reading
@@ -238,7 +254,7 @@ export class PeerSession<P> extends StreamDriver {
   read(): MessageReader {
     let reader = this.#reader;
     if (reader === undefined) {
-      reader = new MessageReader(this, this.limits.highWaterMarkBytes);
+      reader = new MessageReader(this, this.settings.limits.highWaterMarkBytes);
       this.#reader = reader;
       if (this.#closeInfo !== undefined) reader.end(this.#closeInfo);
       // From here on the reader says when it is ready, not a handler's promise.
@@ -260,7 +276,7 @@ export class PeerSession<P> extends StreamDriver {
       if (!reader.push(message)) this.hold();
       return;
     }
-    const handlers = this.#handlers;
+    const handlers = this.settings.handlers;
     if (handlers.message === undefined) return;
     try {
       const settled = handlers.message(this.peer, message);
@@ -271,22 +287,22 @@ export class PeerSession<P> extends StreamDriver {
   }
 
   override onPing(payload: Uint8Array): void {
-    if (this.#handlers.ping !== undefined)
-      this.#call(() => this.#handlers.ping?.(this.peer, payload));
+    if (this.settings.handlers.ping !== undefined)
+      this.#call(() => this.settings.handlers.ping?.(this.peer, payload));
   }
 
   override onPong(payload: Uint8Array): void {
-    if (this.#handlers.pong !== undefined)
-      this.#call(() => this.#handlers.pong?.(this.peer, payload));
+    if (this.settings.handlers.pong !== undefined)
+      this.#call(() => this.settings.handlers.pong?.(this.peer, payload));
   }
 
   override onRoom(): void {
     if (!this.#needsDrain || this.connection.state !== ConnectionState.OPEN) return;
-    if (this.outbox.bufferedAmount > this.limits.highWaterMarkBytes / 2) return;
+    if (this.outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes / 2) return;
     this.#needsDrain = false;
-    if (this.#handlers.drain === undefined) return;
+    if (this.settings.handlers.drain === undefined) return;
     try {
-      const settled = this.#handlers.drain(this.peer);
+      const settled = this.settings.handlers.drain(this.peer);
       if (isPromise(settled)) settled.then(undefined, (error) => this.#handlerFailed(error));
     } catch (error) {
       this.#handlerFailed(error);
@@ -297,12 +313,12 @@ export class PeerSession<P> extends StreamDriver {
     const error = end.error === undefined ? undefined : new ApertoError(end.error);
     const info: CloseInfo = { code: end.code, reason: end.reason, error };
     this.#closeInfo = info;
-    this.#options.onClosed(this);
+    this.settings.onClosed(this);
     this.#reader?.end(info);
-    this.#resolveClosed?.(info);
-    if (this.#handlers.close === undefined) return;
+    this.#closed?.resolve(info);
+    if (this.settings.handlers.close === undefined) return;
     try {
-      const settled = this.#handlers.close(this.peer, info.code, info.reason);
+      const settled = this.settings.handlers.close(this.peer, info.code, info.reason);
       if (isPromise(settled)) settled.then(undefined, (reason) => this.#report(reason));
     } catch (reason) {
       this.#report(reason);
@@ -344,7 +360,7 @@ export class PeerSession<P> extends StreamDriver {
 
   #report(error: unknown): void {
     try {
-      this.#options.onError(error, this.peer);
+      this.settings.onError(error, this.peer);
     } catch (second) {
       console.error(second);
     }

@@ -1,19 +1,10 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { ApertoError } from '../protocol/errors.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import { checkSendable, prepareMessage, type Sendable } from './data.ts';
 import type { MessageReader } from './message-reader.ts';
 import type { CloseInfo, PeerSession } from './peer-session.ts';
-
-/** What is kept of the request that asked for the connection. */
-export interface UpgradeRequest {
-  readonly method: string;
-  /** Path and query, as they were sent. */
-  readonly url: string;
-  /** Names in lower case. */
-  readonly headers: IncomingHttpHeaders;
-}
+import type { UpgradeRequest } from './upgrade-request.ts';
 
 /** The peer of a client: what `connect` resolves to. */
 export class ClientPeer implements AsyncIterable<Message, undefined>, AsyncDisposable {

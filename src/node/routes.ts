@@ -2,8 +2,9 @@ import { ApertoError } from '../protocol/errors.ts';
 import { normaliseOrigins, type OriginPolicy } from '../protocol/handshake/origin.ts';
 import { checkProtocols } from '../protocol/handshake/subprotocols.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
-import type { Peer, UpgradeRequest } from './peer.ts';
+import type { Peer } from './peer.ts';
 import type { PeerHandlers, SlowPeerPolicy } from './peer-session.ts';
+import type { UpgradeRequest } from './upgrade-request.ts';
 
 /** What a server does for the peers of one path. One object for all of them. */
 export interface Route<Data> extends PeerHandlers<Peer<Data>> {

@@ -11,6 +11,7 @@ import { asksForWebSocket } from './http1-upgrade.ts';
 import type { PeerTopics } from './peer.ts';
 import { Routes } from './routes.ts';
 import { type AttachOptions, Server } from './server.ts';
+import { trySharedReads } from './shared-read-buffer.ts';
 
 export interface ServeOptions<Data> extends AttachOptions<Data> {
   /** TCP port; 0 for any free one. Default 0. */
@@ -57,6 +58,7 @@ export async function listen<Data>(
   http.maxHeadersCount = 0;
   const server = new Server(http, true, topics, options);
   http.on('request', answerPlain(options, limits));
+  if (options.sharedReadBuffer ?? true) await trySharedReads();
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
     const listening = (): void => {

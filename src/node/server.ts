@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { CloseCode } from '../protocol/close-codes.ts';
+import { connectionSettings } from '../protocol/connection-settings.ts';
 import { ApertoError, type ErrorCode, errorTable } from '../protocol/errors.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { normaliseHosts } from '../protocol/handshake/host.ts';
@@ -14,12 +15,14 @@ import { encodeCloseReason, type Sendable } from './data.ts';
 import { deadline } from './deadline.ts';
 import { asksForWebSocket, refuseUpgrade, WaitingSocket } from './http1-upgrade.ts';
 import { nodePlatform } from './node-platform.ts';
-import { Peer, type PeerTopics, publishTo, type UpgradeRequest } from './peer.ts';
-import { PeerSession, type SessionOptions } from './peer-session.ts';
+import { Peer, type PeerTopics, publishTo } from './peer.ts';
+import { PeerSession, type SessionSettings } from './peer-session.ts';
 import { passAsPlainRequest } from './plain-request.ts';
 import { RejectUpgrade } from './reject-upgrade.ts';
 import { type ResolvedRoute, type Route, Routes } from './routes.ts';
+import { checkSharedReadBuffer, trySharedReads } from './shared-read-buffer.ts';
 import { UnansweredRequests } from './unanswered-requests.ts';
+import { UpgradeRequest } from './upgrade-request.ts';
 
 export interface AttachOptions<Data> {
   /** By path: exact (`/chat`), a prefix (`/rooms/*`), or any (`*`). The most specific wins. */
@@ -27,6 +30,13 @@ export interface AttachOptions<Data> {
   /** Hosts that this server answers for, against DNS rebinding; others get 421. Default: every host. */
   readonly hosts?: readonly string[];
   readonly limits?: Partial<Limits>;
+  /**
+   * Whether plain TCP and Unix sockets are read into one buffer that all connections share, which is
+   * faster; ignored where a trial at the start shows that the runtime cannot. It moves each connection to
+   * a socket of its own: what the HTTP server told its 'connection' listeners about hears nothing of its
+   * end any more. Default: true with `serve`, false with `attach`.
+   */
+  readonly sharedReadBuffer?: boolean;
   /** Where exceptions of handlers go. Default: `console.error`. */
   onError?(error: unknown, peer?: Peer<Data>): void;
 }
@@ -47,9 +57,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #limits: Limits;
   readonly #routes: Routes<Data>;
   readonly #hosts: readonly string[] | undefined;
+  readonly #sharedReadBuffer: boolean;
   readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
-  readonly #optionsOf = new Map<ResolvedRoute<Data>, SessionOptions<Peer<Data>>>();
-  readonly #sessions = new Set<PeerSession<Peer<Data>>>();
+  readonly #settingsOf = new Map<ResolvedRoute<Data>, SessionSettings<Peer<Data>>>();
   readonly #peers = new Set<Peer<Data>>();
   /** Sockets that Node has lost sight of and that are no session: not yet, or refused. */
   readonly #waiting = new Set<Duplex>();
@@ -75,7 +85,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
     this.#limits = resolveLimits(options.limits);
     this.#routes = new Routes(options.routes, this.#limits);
     this.#hosts = options.hosts === undefined ? undefined : normaliseHosts(options.hosts);
+    this.#sharedReadBuffer = checkSharedReadBuffer(options.sharedReadBuffer ?? ownsHttp);
     this.#onError = options.onError?.bind(options) ?? ((error) => console.error(error));
+    if (this.#sharedReadBuffer) void trySharedReads();
     this.#unanswered = new UnansweredRequests(http);
     http.on('upgrade', this.#onUpgrade);
     if (ownsHttp && 'setSecureContext' in http) watchSockets(http, this.#encrypted);
@@ -157,7 +169,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
       this.#refuse(socket, answer.reject);
       return;
     }
-    const kept: UpgradeRequest = { method: 'GET', url, headers: request.headers };
+    const kept = new UpgradeRequest(request);
     const { upgrade } = route.handlers;
     if (upgrade === undefined) {
       // Where there is no `upgrade`, there is nothing for `data` to be.
@@ -271,10 +283,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
     const session = new PeerSession<Peer<Data>>(
       socket,
       acceptance.protocol,
-      this.#sessionOptions(route),
+      this.#sessionSettings(route),
       (made) => new Peer(made, this.#topics, request, data),
     );
-    this.#sessions.add(session);
     this.#peers.add(session.peer);
     const { handlers } = route;
     const answer = Buffer.from(acceptResponse(acceptance), 'latin1');
@@ -285,12 +296,12 @@ export class Server<Data = undefined> implements AsyncDisposable {
     );
   }
 
-  #sessionOptions(route: ResolvedRoute<Data>): SessionOptions<Peer<Data>> {
-    let options = this.#optionsOf.get(route);
+  #sessionSettings(route: ResolvedRoute<Data>): SessionSettings<Peer<Data>> {
+    let options = this.#settingsOf.get(route);
     if (options === undefined) {
       options = {
-        isServer: true,
-        limits: route.limits,
+        ...connectionSettings(nodePlatform, route.limits, true),
+        sharedReadBuffer: this.#sharedReadBuffer,
         handlers: route.handlers,
         slowPeers: route.slowPeers,
         onError: this.#onError,
@@ -300,13 +311,12 @@ export class Server<Data = undefined> implements AsyncDisposable {
           this.#dropped += messages;
         },
       };
-      this.#optionsOf.set(route, options);
+      this.#settingsOf.set(route, options);
     }
     return options;
   }
 
   #ended(session: PeerSession<Peer<Data>>): void {
-    this.#sessions.delete(session);
     this.#peers.delete(session.peer);
     this.#topics.leave(session);
     this.#checkEmpty();
@@ -318,7 +328,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   }
 
   #checkEmpty(): void {
-    if (this.#sessions.size === 0 && this.#waiting.size === 0) this.#whenEmpty?.();
+    if (this.#peers.size === 0 && this.#waiting.size === 0) this.#whenEmpty?.();
   }
 
   /** @internal Tells of an error that is no peer's. */
@@ -355,7 +365,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
       this.#unanswered.stop();
       this.#http.off('upgrade', this.#onUpgrade);
     }
-    for (const session of this.#sessions) session.close(code, reason);
+    for (const peer of this.#peers) peer.close(code, reason);
     await new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
       this.#checkEmpty();
@@ -372,7 +382,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   }
 
   #cutOff(): void {
-    for (const session of this.#sessions) session.terminate();
+    for (const peer of this.#peers) peer.terminate();
     for (const socket of this.#waiting) socket.destroy();
     if (this.#ownsHttp) this.#http.closeAllConnections();
     for (const socket of this.#encrypted) socket.destroy();

@@ -2,26 +2,32 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Connection } from '../protocol/connection.ts';
 import type { ConnectionEnd, ConnectionHost } from '../protocol/connection-host.ts';
+import type { ConnectionSettings } from '../protocol/connection-settings.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
-import type { Limits } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { heartbeat, Timed } from './heartbeat.ts';
-import { nodePlatform } from './node-platform.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
+import { sharedReading, takeOver } from './shared-read-buffer.ts';
 
 /** A write that waited at least this long can only have been taken because the peer made room. */
 const SIGN_OF_LIFE_MS = 1000;
+
+/** What still arrives for a peer that is held is taken in up to here, so that its end is noticed. */
+const HELD_BYTES = 16 * 1024;
 
 /** No such moment. */
 const NEVER = -1;
 
 const driverOf = Symbol('aperto.driver');
-type DrivenStream = Duplex & { [driverOf]?: StreamDriver };
+type DrivenStream = Duplex & { [driverOf]?: StreamDriver<DriverSettings> };
 
 // One function each for all streams, so that a connection costs no closures.
 function onData(this: DrivenStream, chunk: Buffer): void {
-  this[driverOf]?.chunkArrived(chunk);
+  this[driverOf]?.chunkArrived(chunk, chunk.length, false);
 }
+const reading = sharedReading(function (this: DrivenStream, bytes, size) {
+  this[driverOf]?.chunkArrived(bytes, size, true);
+});
 function onEnd(this: DrivenStream): void {
   this[driverOf]?.streamEnded();
 }
@@ -32,33 +38,43 @@ function onError(this: DrivenStream): void {
   this[driverOf]?.streamFailed();
 }
 
+/** What is the same for many drivers. */
+export interface DriverSettings extends ConnectionSettings {
+  /** Whether a stream may be taken over, where it is a plain socket, to be read into the shared buffer. */
+  readonly sharedReadBuffer: boolean;
+}
+
 /**
  * Binds a duplex stream (TCP, TLS, any other) to a connection: feeds it what arrives, writes out what it
  * sends, and stops reading while the application is not ready. What the messages are for is a subclass's.
  */
-export abstract class StreamDriver extends Timed implements ConnectionHost, OutboxOwner {
+export abstract class StreamDriver<Settings extends DriverSettings>
+  extends Timed
+  implements ConnectionHost, OutboxOwner
+{
   protected readonly connection: Connection;
   protected readonly outbox: Outbox;
-  protected readonly limits: Limits;
+  protected readonly settings: Settings;
   readonly #stream: DrivenStream;
 
   #held = false;
-  /** What arrived and is not parsed, from `#restAt` on. */
-  #rest: Buffer | undefined = undefined;
-  #restAt = 0;
+  /** What arrived and is not parsed. */
+  #rest: Uint8Array | undefined = undefined;
   #turnAsked = false;
   #ended = false;
   #closed = false;
   /** When the write that the stream is busy with was made; `NEVER` while it is not busy. */
   #blockedSince = NEVER;
 
-  constructor(stream: Duplex, limits: Limits, isServer: boolean) {
+  constructor(given: Duplex, settings: Settings) {
     super();
+    const taken = settings.sharedReadBuffer ? takeOver(given, reading) : undefined;
+    const stream: DrivenStream = taken ?? given;
     this.#stream = stream;
-    this.limits = limits;
+    this.settings = settings;
     this.outbox = new Outbox(stream, this);
-    this.connection = new Connection(this, this.outbox, nodePlatform, limits, isServer);
-    this.#stream[driverOf] = this;
+    this.connection = new Connection(this, this.outbox, settings);
+    stream[driverOf] = this;
     stream.on('end', onEnd);
     stream.on('close', onClose);
     stream.on('error', onError);
@@ -68,7 +84,8 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
   protected start(head: Buffer): void {
     const stream = this.#stream;
     if (stream instanceof Socket) stream.setNoDelay(true);
-    if (head.length > 0) this.chunkArrived(head);
+    if (head.length > 0) this.chunkArrived(head, head.length, false);
+    // One that reads into the shared buffer has none.
     stream.on('data', onData);
     // Who watched the stream until now may have left it paused.
     if (this.#rest === undefined) stream.resume();
@@ -79,29 +96,33 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
 
   // --- Reading
 
-  chunkArrived(chunk: Buffer): void {
-    if (this.#rest !== undefined) {
-      this.#rest = Buffer.concat([this.#rest.subarray(this.#restAt), chunk]);
-      this.#restAt = 0;
-    } else if (this.#held) this.#keep(chunk, 0);
-    else this.#feed(chunk, 0);
+  /**
+   * Takes in `chunk[0, end)`.
+   * @param borrowed whether the memory is used again after the call.
+   */
+  chunkArrived(chunk: Uint8Array, end: number, borrowed: boolean): void {
+    if (this.#held || this.#rest !== undefined) this.#keep(chunk, 0, end, borrowed);
+    else this.#feed(chunk, end, borrowed);
   }
 
-  #feed(chunk: Buffer, from: number): void {
+  #feed(chunk: Uint8Array, end: number, borrowed: boolean): void {
     this.outbox.corked = true;
-    const stoppedAt = this.connection.receive(chunk, from, false);
+    const stoppedAt = this.connection.receive(chunk, 0, end, borrowed);
     this.outbox.corked = false;
-    if (stoppedAt < chunk.length) {
-      this.#keep(chunk, stoppedAt);
+    if (stoppedAt < end) {
+      this.#keep(chunk, stoppedAt, end, borrowed);
       if (!this.#held) this.#askForTurn();
     }
     this.outbox.flush();
   }
 
-  #keep(chunk: Buffer, at: number): void {
-    this.#rest = chunk;
-    this.#restAt = at;
-    this.#stream.pause();
+  #keep(chunk: Uint8Array, start: number, end: number, borrowed: boolean): void {
+    const rest = this.#rest;
+    const more = chunk.subarray(start, end);
+    if (rest !== undefined) this.#rest = Buffer.concat([rest, more]);
+    else this.#rest = borrowed ? Buffer.from(more) : more;
+    // Who is held is read on a little: a connection that is not read does not tell of its end.
+    if (!this.#held || this.#rest.length >= HELD_BYTES) this.#stream.pause();
   }
 
   /** Many small frames in one read: others come first before we go on. */
@@ -119,7 +140,7 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
     const rest = this.#rest;
     if (rest !== undefined) {
       this.#rest = undefined;
-      this.#feed(rest, this.#restAt);
+      this.#feed(rest, rest.length, false);
       if (this.#rest !== undefined || this.#held) return;
     }
     if (this.#closed) this.#finish();
@@ -209,7 +230,7 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
     // The next write of one that was just taken: `onProgress` follows, and needs to know when that was made.
     if (this.#blockedSince !== NEVER) return;
     this.#blockedSince = this.now();
-    this.wakeBy(this.#blockedSince + this.limits.stallTimeoutMs);
+    this.wakeBy(this.#blockedSince + this.settings.limits.stallTimeoutMs);
   }
 
   onProgress(): void {
@@ -242,7 +263,7 @@ export abstract class StreamDriver extends Timed implements ConnectionHost, Outb
     const next = this.connection.wake(now);
     this.outbox.flush();
     if (!this.outbox.blocked) return next;
-    const stalledAt = this.#blockedSince + this.limits.stallTimeoutMs;
+    const stalledAt = this.#blockedSince + this.settings.limits.stallTimeoutMs;
     if (now < stalledAt) return Math.min(next, stalledAt);
     this.connection.fail('SEND_STALLED');
     this.destroyTransport();

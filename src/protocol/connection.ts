@@ -1,76 +1,67 @@
 import { CloseCode, isWireCloseCode } from './close-codes.ts';
 import type { ConnectionHost } from './connection-host.ts';
+import type { ConnectionSettings } from './connection-settings.ts';
 import { ConnectionState } from './connection-state.ts';
 import { ControlBudget } from './control-budget.ts';
 import { type ErrorCode, errorTable } from './errors.ts';
-import { FrameParser } from './frames/frame-parser.ts';
-import { MAX_CONTROL_PAYLOAD, OPCODE } from './frames/frame-rules.ts';
-import { FrameSender, type FrameSink } from './frames/frame-sender.ts';
-import type { Limits } from './limits.ts';
-import { MessageAssembler } from './messages/message-assembler.ts';
+import type { FrameParser } from './frames/frame-parser.ts';
+import { OPCODE } from './frames/frame-rules.ts';
+import type { FrameSink } from './frames/frame-sender.ts';
+import { type Message, MessageAssembler, wholeMessage } from './messages/message-assembler.ts';
 import type { PreparedMessage } from './messages/prepared-message.ts';
-import { CLOSE, CONTROL_BIT, PING, PONG } from './opcodes.ts';
-import type { Platform } from './platform.ts';
+import { CLOSE, CONTROL_BIT, PING, PONG, TEXT } from './opcodes.ts';
 
 /** No such moment. */
 const NEVER = -1;
-/** Frames handled in one call of `receive`, so that a peer with many tiny ones cannot keep the process. */
-const FRAMES_AT_ONCE = 2048;
 const EMPTY = new Uint8Array(0);
+
+/** How the connection ends, from the first close frame or failure on. */
+interface Closing {
+  /** When the transport is cut off. */
+  deadline: number;
+  /** What the peer's close frame said. */
+  code: number | undefined;
+  reason: string;
+  /** Why we broke it off. */
+  error: ErrorCode | undefined;
+}
 
 /**
  * One side of an open WebSocket connection, without input or output: `receive` takes bytes, `send…` and
- * the protocol's own answers write frames to the sink, and `wake` lets time pass.
+ * the protocol's own answers write frames to the sink, and `wake` lets time pass. Most connections are idle
+ * at any moment, so what only some moments need is made when they come and dropped after.
  */
 export class Connection {
   readonly #host: ConnectionHost;
-  readonly #platform: Platform;
-  readonly #limits: Limits;
-  readonly #isServer: boolean;
-  readonly #parser: FrameParser;
-  readonly #assembler: MessageAssembler;
-  readonly #sender: FrameSender;
-  readonly #controlBudget: ControlBudget;
+  readonly #sink: FrameSink;
+  readonly #settings: ConnectionSettings;
   /** Spread a fifth to both sides, so that peers that came together are not pinged together. */
   readonly #pingAfterMs: number;
 
   #state: ConnectionState = ConnectionState.OPEN;
+  #closing: Closing | undefined = undefined;
   #paused = false;
+
+  /** There while a chunk is parsed, and while a frame or a message is unfinished. */
+  #parser: FrameParser | undefined = undefined;
+  /** There while a message is unfinished. */
+  #assembler: MessageAssembler | undefined = undefined;
   #borrowed = false;
-  #framesLeft = 0;
-  #frameOpcode = 0;
-  /** The payload of a control frame that came in pieces. */
-  #controlPayload: Uint8Array | undefined = undefined;
-  #controlLength = 0;
+  #controlBudget: ControlBudget | undefined = undefined;
+  /** The payload of a control frame that comes in pieces. */
+  #controlPayload: Uint8Array = EMPTY;
   #pendingPong: Uint8Array | undefined = undefined;
 
   #heardAt: number;
   #pingedAt = NEVER;
   #unfinishedSince = NEVER;
-  #closeDeadline = NEVER;
 
-  #closeCode: number | undefined = undefined;
-  #closeReason = '';
-  #error: ErrorCode | undefined = undefined;
-
-  constructor(
-    host: ConnectionHost,
-    sink: FrameSink,
-    platform: Platform,
-    limits: Limits,
-    isServer: boolean,
-  ) {
+  constructor(host: ConnectionHost, sink: FrameSink, settings: ConnectionSettings) {
     this.#host = host;
-    this.#platform = platform;
-    this.#limits = limits;
-    this.#isServer = isServer;
-    // RFC 6455 5.1: a client masks what it sends, a server does not.
-    this.#parser = new FrameParser(this, isServer);
-    this.#assembler = new MessageAssembler(platform, limits);
-    this.#sender = new FrameSender(sink, platform, !isServer);
+    this.#sink = sink;
+    this.#settings = settings;
     this.#heardAt = host.now();
-    this.#controlBudget = new ControlBudget(limits, this.#heardAt);
-    this.#pingAfterMs = limits.pingAfterMs * (0.8 + 0.4 * Math.random());
+    this.#pingAfterMs = Math.ceil(settings.limits.pingAfterMs * (0.8 + 0.4 * Math.random()));
     host.wakeBy(this.#heardAt + this.#pingAfterMs);
   }
 
@@ -81,67 +72,92 @@ export class Connection {
   // --- Bytes in
 
   /**
-   * Takes `bytes` from `start` on; returns where it stopped. Short of the end it did so because it is
-   * paused, or to let others have their turn: hand the rest in again.
+   * Takes `bytes[start, end)`; returns where it stopped. Short of the end it did so because it is paused,
+   * or to let others have their turn: hand the rest in again.
    * @param borrowed whether the memory is used again after the call.
    */
-  receive(bytes: Uint8Array, start: number, borrowed: boolean): number {
-    const state = this.#state;
+  receive(bytes: Uint8Array, start: number, end: number, borrowed: boolean): number {
     // RFC 6455 5.5.1, 7.1.7: what follows a close frame, or comes after a failure, is not read.
-    if (state > ConnectionState.CLOSED_BY_US) return bytes.length;
+    if (this.#state > ConnectionState.CLOSED_BY_US) return end;
     const now = this.#host.now();
     this.#heardAt = now;
     this.#pingedAt = NEVER;
     this.#borrowed = borrowed;
-    this.#framesLeft = FRAMES_AT_ONCE;
-    const parser = this.#parser;
+    const parser = this.#parser ?? this.#settings.parsers.take();
+    this.#parser = parser;
     parser.stopped = this.#paused;
-    const stoppedAt = parser.parse(bytes, start, bytes.length);
+    const stoppedAt = parser.parse(this, bytes, start, end);
     if (parser.error !== undefined) this.fail(parser.error);
-    if (this.#state > ConnectionState.CLOSED_BY_US) return bytes.length;
-    if (parser.unfinished && this.#unfinishedSince === NEVER) {
+    if (this.#state > ConnectionState.CLOSED_BY_US) return end;
+    if (!parser.unfinished) {
+      this.#parser = undefined;
+      this.#settings.parsers.giveBack(parser);
+    } else if (this.#unfinishedSince === NEVER) {
       this.#unfinishedSince = now;
-      this.#host.wakeBy(now + this.#limits.messageTimeoutMs);
+      this.#host.wakeBy(now + this.#settings.limits.messageTimeoutMs);
     }
     return stoppedAt;
   }
 
+  /** Has the parser stop before the next frame. */
+  #stopParser(): void {
+    if (this.#parser !== undefined) this.#parser.stopped = true;
+  }
+
+  /** The parser's: a message that lies whole in the chunk. */
+  wholeMessage(first: number, bytes: Uint8Array, start: number, end: number): void {
+    const { platform, limits } = this.#settings;
+    // RFC 6455 10.4: the limit for a message, which is also a frame.
+    if (end - start > limits.maxMessageBytes) {
+      this.fail('MESSAGE_TOO_BIG');
+      return;
+    }
+    const isText = (first & OPCODE) === TEXT;
+    const message = wholeMessage(platform, isText, bytes, start, end, this.#borrowed);
+    if (message === undefined) this.fail('INVALID_UTF8');
+    else this.#deliver(message);
+  }
+
+  #deliver(message: Message): void {
+    // Who has asked to close is not handed what still arrives.
+    if (this.#state === ConnectionState.OPEN) this.#host.onMessage(message);
+  }
+
   /** The parser's: a frame begins. */
   frameStart(first: number, length: number): void {
-    this.#frameOpcode = first & OPCODE;
     if ((first & CONTROL_BIT) !== 0) {
       // RFC 6455 5.5.1: the one close frame is not counted against the control frames.
-      if (this.#frameOpcode === CLOSE) return;
+      if ((first & OPCODE) === CLOSE) return;
+      this.#controlBudget ??= new ControlBudget(this.#settings.limits, this.#heardAt);
       if (!this.#controlBudget.spend(this.#heardAt)) this.fail('CONTROL_FLOOD');
       return;
     }
-    const assembler = this.#assembler;
-    if (!assembler.begin(first, length)) this.fail(assembler.error as ErrorCode);
+    this.#assembler ??= new MessageAssembler(this.#settings.platform, this.#settings.limits);
+    this.#assembler.begin(first, length);
+    if (this.#assembler.error !== undefined) this.fail(this.#assembler.error);
   }
 
   /** The parser's: a piece of the frame's payload. */
-  framePayload(bytes: Uint8Array, start: number, end: number, last: boolean): void {
-    if (last) {
-      if (--this.#framesLeft === 0) this.#parser.stopped = true;
-      // A control frame between two fragments leaves their message open.
-      if (!this.#parser.unfinished) this.#unfinishedSince = NEVER;
-    }
-    if ((this.#frameOpcode & CONTROL_BIT) !== 0) {
-      this.#controlPiece(bytes, start, end, last);
+  framePayload(first: number, bytes: Uint8Array, start: number, end: number, last: boolean): void {
+    const parser = this.#parser as FrameParser;
+    // A control frame between two fragments leaves their message open.
+    if (last && !parser.unfinished) this.#unfinishedSince = NEVER;
+    if ((first & CONTROL_BIT) !== 0) {
+      this.#controlPiece(first & OPCODE, bytes, start, end, last);
       return;
     }
-    const assembler = this.#assembler;
+    const assembler = this.#assembler as MessageAssembler;
     const message = assembler.add(bytes, start, end, last, this.#borrowed);
     if (message !== undefined) {
-      // Who has asked to close is not handed what still arrives.
-      if (this.#state === ConnectionState.OPEN) this.#host.onMessage(message);
+      this.#assembler = undefined;
+      this.#deliver(message);
     } else if (assembler.error !== undefined) this.fail(assembler.error);
   }
 
   /** Stops before the next frame: the application is not ready for it. */
   pause(): void {
     this.#paused = true;
-    this.#parser.stopped = true;
+    this.#stopParser();
   }
 
   /** Goes on. What the peer could not tell us meanwhile is not held against it. */
@@ -153,29 +169,29 @@ export class Connection {
     this.#host.wakeBy(now + this.#pingAfterMs);
     if (this.#unfinishedSince === NEVER) return;
     this.#unfinishedSince = now;
-    this.#host.wakeBy(now + this.#limits.messageTimeoutMs);
+    this.#host.wakeBy(now + this.#settings.limits.messageTimeoutMs);
   }
 
   // --- Control frames
 
-  #controlPiece(bytes: Uint8Array, start: number, end: number, last: boolean): void {
-    if (last && this.#controlLength === 0) {
-      // A copy: the application may keep it, and it would pin its chunk.
-      this.#control(new Uint8Array(bytes.subarray(start, end)));
-      return;
-    }
-    this.#controlPayload ??= new Uint8Array(MAX_CONTROL_PAYLOAD);
-    this.#controlPayload.set(bytes.subarray(start, end), this.#controlLength);
-    this.#controlLength += end - start;
-    if (!last) return;
-    const payload = this.#controlPayload.subarray(0, this.#controlLength);
-    this.#controlPayload = undefined;
-    this.#controlLength = 0;
-    this.#control(payload);
+  #controlPiece(
+    opcode: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    last: boolean,
+  ): void {
+    // A copy: the application may keep it, and it would pin its chunk.
+    const before = this.#controlPayload;
+    const payload = new Uint8Array(before.length + end - start);
+    payload.set(before);
+    payload.set(bytes.subarray(start, end), before.length);
+    this.#controlPayload = last ? EMPTY : payload;
+    if (last) this.#control(opcode, payload);
   }
 
-  #control(payload: Uint8Array): void {
-    switch (this.#frameOpcode) {
+  #control(opcode: number, payload: Uint8Array): void {
+    switch (opcode) {
       case PING:
         this.#answerPing(payload);
         this.#host.onPing(payload);
@@ -196,7 +212,7 @@ export class Connection {
     // RFC 6455 5.5.3: who has not answered yet may answer the latest ping alone, so one is kept.
     if (this.#host.backlogged) this.#pendingPong = payload.slice();
     // RFC 6455 5.5.2, 5.5.3: the answer carries the ping's payload.
-    else this.#sender.bytes(PONG, payload);
+    else this.sendBytes(PONG, payload);
   }
 
   /** The host's: the transport has taken all that waited. */
@@ -204,21 +220,21 @@ export class Connection {
     const payload = this.#pendingPong;
     if (payload === undefined) return;
     this.#pendingPong = undefined;
-    if (this.#state === ConnectionState.OPEN) this.#sender.bytes(PONG, payload);
+    if (this.#state === ConnectionState.OPEN) this.sendBytes(PONG, payload);
   }
 
   // --- Frames out. The host checks that the state is OPEN.
 
   sendText(text: string): void {
-    this.#sender.text(text);
+    this.#settings.sender.text(this.#sink, text);
   }
 
   sendBytes(opcode: number, payload: Uint8Array): void {
-    this.#sender.bytes(opcode, payload);
+    this.#settings.sender.bytes(this.#sink, opcode, payload);
   }
 
   sendPrepared(message: PreparedMessage): void {
-    this.#sender.prepared(message);
+    this.#settings.sender.prepared(this.#sink, message);
   }
 
   // --- Closing
@@ -228,7 +244,7 @@ export class Connection {
     if (this.#state !== ConnectionState.OPEN) return;
     this.#state = ConnectionState.CLOSED_BY_US;
     this.#sendClose(code, reason);
-    this.#startCloseTimer();
+    this.#startClosing();
   }
 
   #closeReceived(payload: Uint8Array): void {
@@ -247,16 +263,17 @@ export class Connection {
         this.fail('CLOSE_CODE');
         return;
       }
-      reason = this.#platform.decodeUtf8(payload, 2, payload.length);
+      reason = this.#settings.platform.decodeUtf8(payload, 2, payload.length);
       // RFC 6455 5.5.1, 8.1: the reason is UTF-8.
       if (reason === undefined) {
         this.fail('INVALID_UTF8');
         return;
       }
     }
-    this.#closeCode = code;
-    this.#closeReason = reason;
-    this.#parser.stopped = true;
+    const closing = this.#startClosing();
+    closing.code = code;
+    closing.reason = reason;
+    this.#stopParser();
     if (this.#state === ConnectionState.OPEN) {
       this.#state = ConnectionState.CLOSED_BY_PEER;
       // RFC 6455 5.5.1: who receives a close frame and has sent none answers, usually with its code.
@@ -264,9 +281,8 @@ export class Connection {
     } else {
       this.#state = ConnectionState.CLOSE_ACKNOWLEDGED;
     }
-    this.#startCloseTimer();
     // RFC 6455 7.1.1: the server ends the TCP connection first; a client waits for it.
-    if (this.#isServer) this.#host.endTransport();
+    if (this.#settings.isServer) this.#host.endTransport();
   }
 
   /** Breaks the connection off (RFC 6455 7.1.7). Without effect once it is closed or failed. */
@@ -274,40 +290,43 @@ export class Connection {
     const before = this.#state;
     if (before > ConnectionState.CLOSED_BY_US) return;
     this.#state = ConnectionState.FAILED;
-    this.#error = error;
-    this.#parser.stopped = true;
+    this.#startClosing().error = error;
+    this.#stopParser();
     const row = errorTable[error];
     if (row.closeCode === undefined || row.closeCode === CloseCode.ABNORMAL) {
       this.#host.destroyTransport();
       return;
     }
     if (before === ConnectionState.OPEN) this.#sendClose(row.closeCode, this.#ascii(row.message));
-    this.#startCloseTimer();
     this.#host.endTransport();
   }
 
   #sendClose(code: number | undefined, reason: Uint8Array): void {
     this.#pendingPong = undefined;
     if (code === undefined) {
-      this.#sender.bytes(CLOSE, EMPTY);
+      this.sendBytes(CLOSE, EMPTY);
       return;
     }
     const payload = new Uint8Array(2 + reason.length);
     payload[0] = code >>> 8;
     payload[1] = code;
     payload.set(reason, 2);
-    this.#sender.bytes(CLOSE, payload);
+    this.sendBytes(CLOSE, payload);
   }
 
   #ascii(text: string): Uint8Array {
     const bytes = new Uint8Array(text.length);
-    this.#platform.encodeUtf8(text, bytes, 0);
+    this.#settings.platform.encodeUtf8(text, bytes, 0);
     return bytes;
   }
 
-  #startCloseTimer(): void {
-    this.#closeDeadline = this.#host.now() + this.#limits.closeTimeoutMs;
-    this.#host.wakeBy(this.#closeDeadline);
+  /** Gives the closing handshake, or its next step, its time. */
+  #startClosing(): Closing {
+    const deadline = this.#host.now() + this.#settings.limits.closeTimeoutMs;
+    this.#closing ??= { deadline, code: undefined, reason: '', error: undefined };
+    this.#closing.deadline = deadline;
+    this.#host.wakeBy(deadline);
+    return this.#closing;
   }
 
   /** The host's: the peer has ended its sending direction. */
@@ -315,8 +334,7 @@ export class Connection {
     if (this.#state <= ConnectionState.CLOSED_BY_US) {
       // RFC 6455 7.1.5: without a close frame the connection counts as closed with 1006.
       this.#state = ConnectionState.FAILED;
-      this.#error = 'CONNECTION_LOST';
-      this.#startCloseTimer();
+      this.#startClosing().error = 'CONNECTION_LOST';
     }
     this.#host.endTransport();
   }
@@ -325,12 +343,13 @@ export class Connection {
   transportClosed(): void {
     if (this.#state === ConnectionState.ENDED) return;
     this.#state = ConnectionState.ENDED;
-    this.#parser.stopped = true;
-    if (this.#closeCode !== undefined) {
-      this.#host.onEnd({ code: this.#closeCode, reason: this.#closeReason, error: undefined });
+    this.#stopParser();
+    const closing = this.#closing;
+    if (closing?.code !== undefined) {
+      this.#host.onEnd({ code: closing.code, reason: closing.reason, error: undefined });
       return;
     }
-    const error = this.#error ?? 'CONNECTION_LOST';
+    const error = closing?.error ?? 'CONNECTION_LOST';
     const { closeCode = CloseCode.ABNORMAL, message } = errorTable[error];
     const reason = closeCode === CloseCode.ABNORMAL ? '' : message;
     this.#host.onEnd({ code: closeCode, reason, error });
@@ -350,23 +369,26 @@ export class Connection {
     // A peer that we do not read from cannot be blamed for silence.
     if (this.#paused) return now + this.#pingAfterMs;
     if (this.#unfinishedSince === NEVER) return this.#keepAlive(now);
-    const due = this.#unfinishedSince + this.#limits.messageTimeoutMs;
+    const due = this.#unfinishedSince + this.#settings.limits.messageTimeoutMs;
     if (now < due) return Math.min(due, this.#keepAlive(now));
     this.fail('MESSAGE_TIMEOUT');
-    return this.#closeDeadline;
+    return this.#wakeClosing(now);
   }
 
   #wakeClosing(now: number): number {
-    if (this.#state === ConnectionState.ENDED) return Number.POSITIVE_INFINITY;
-    if (now < this.#closeDeadline) return this.#closeDeadline;
-    if (this.#state === ConnectionState.CLOSED_BY_US) this.#error = 'CLOSE_TIMEOUT';
+    const closing = this.#closing;
+    if (closing === undefined || this.#state === ConnectionState.ENDED) {
+      return Number.POSITIVE_INFINITY;
+    }
+    if (now < closing.deadline) return closing.deadline;
+    if (this.#state === ConnectionState.CLOSED_BY_US) closing.error = 'CLOSE_TIMEOUT';
     this.#host.destroyTransport();
     return Number.POSITIVE_INFINITY;
   }
 
   #keepAlive(now: number): number {
     if (this.#pingedAt !== NEVER) {
-      const due = this.#pingedAt + this.#limits.pingTimeoutMs;
+      const due = this.#pingedAt + this.#settings.limits.pingTimeoutMs;
       if (now < due) return Math.min(due, now + this.#pingAfterMs);
       this.fail('PING_TIMEOUT');
       return Number.POSITIVE_INFINITY;
@@ -374,9 +396,9 @@ export class Connection {
     const due = this.#heardAt + this.#pingAfterMs;
     if (now < due) return due;
     // RFC 6455 5.5.2: a ping may serve as keepalive, or to see whether the peer still answers.
-    this.#sender.bytes(PING, EMPTY);
+    this.sendBytes(PING, EMPTY);
     this.#pingedAt = now;
     // Once it is answered the next one may be due before this one would have timed out.
-    return now + Math.min(this.#limits.pingTimeoutMs, this.#pingAfterMs);
+    return now + Math.min(this.#settings.limits.pingTimeoutMs, this.#pingAfterMs);
   }
 }

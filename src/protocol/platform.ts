@@ -9,8 +9,16 @@ export interface Platform {
   decodeUtf8(bytes: Uint8Array, start: number, end: number): string | undefined;
   /** How many bytes `text` takes as UTF-8; an unpaired surrogate counts as U+FFFD, three bytes. */
   utf8Length(text: string): number;
-  /** Writes `text` as UTF-8 at `at`, where there is room for it; returns the number of bytes. */
-  encodeUtf8(text: string, target: Uint8Array, at: number): number;
+  /**
+   * Writes `text` as UTF-8 at `at`, where there is room for it; returns the number of bytes.
+   * @param length that number, where `utf8Length` was asked for it already.
+   */
+  encodeUtf8(text: string, target: Uint8Array, at: number, length?: number): number;
+  /** Memory for a message, with whatever is in it. */
+  allocate(size: number): Uint8Array;
+  /** As `allocate`, perhaps larger, for a while: `returnScratch` gives it back. To lose it is no harm. */
+  takeScratch(size: number): Uint8Array;
+  returnScratch(bytes: Uint8Array): void;
   /** Fills `bytes` from a cryptographically strong source (RFC 6455 10.3). */
   fillRandom(bytes: Uint8Array): void;
   /** A fresh mask, all of its 32 bits from that source (RFC 6455 5.3). */

@@ -2,8 +2,11 @@ import { joinFrames, type PreparedMessage } from '../protocol/messages/prepared-
 
 /** Who can be subscribed. */
 export interface Subscriber {
-  /** Sends whole frames of data messages, `messages` of them. The bytes are shared and must not be changed. */
-  deliver(frames: Uint8Array, messages: number): void;
+  /**
+   * Sends whole frames of data messages, `messages` of them. The bytes are shared and must not be changed.
+   * `last` says that the tick is at its end: nothing is to be waited for.
+   */
+  deliver(frames: Uint8Array, messages: number, last: boolean): void;
 }
 
 /** A batch is delivered once it has this many bytes, without waiting for the end of the tick. */
@@ -23,7 +26,7 @@ export class Topics<S extends Subscriber> {
   readonly #atEndOfTick: (task: () => void) => void;
   readonly #flushTask = (): void => {
     this.#scheduled = false;
-    this.flush();
+    this.#deliver(true);
   };
   #scheduled = false;
 
@@ -79,6 +82,10 @@ export class Topics<S extends Subscriber> {
 
   /** Delivers what was published and waits for the tick to end. */
   flush(): void {
+    this.#deliver(false);
+  }
+
+  #deliver(last: boolean): void {
     const subscribers = this.#batchTo;
     if (subscribers === undefined) return;
     const batch = this.#batch;
@@ -88,8 +95,9 @@ export class Topics<S extends Subscriber> {
     this.#batchTo = undefined;
     this.#batchExcept = undefined;
     const frames = joinFrames(batch);
+    const messages = batch.length;
     for (const subscriber of subscribers) {
-      if (subscriber !== except) subscriber.deliver(frames, batch.length);
+      if (subscriber !== except) subscriber.deliver(frames, messages, last);
     }
   }
 }

@@ -6,8 +6,10 @@ import type {
   SlowPeerPolicy,
 } from '../../dist/index.js';
 import { defaultLimits } from '../../dist/index.js';
+import { nodePlatform } from '../../dist/node/node-platform.js';
 import { ClientPeer as PeerFace } from '../../dist/node/peer.js';
 import { PeerSession } from '../../dist/node/peer-session.js';
+import { connectionSettings } from '../../dist/protocol/connection-settings.js';
 import { FakeSocket } from './fake-socket.ts';
 
 export interface FakeSessionOptions {
@@ -41,8 +43,8 @@ export function fakeSession({
     socket,
     '',
     {
-      isServer: true,
-      limits: { ...defaultLimits, ...limits },
+      ...connectionSettings(nodePlatform, { ...defaultLimits, ...limits }, true),
+      sharedReadBuffer: true,
       handlers,
       slowPeers,
       onError: (error) => errors.push(error),

@@ -103,7 +103,7 @@ describe('handlers that take their time', () => {
     peer.terminate();
   });
 
-  test('meanwhile the socket is not read; what comes all the same is not lost', async () => {
+  test('meanwhile the socket is read no further than 16 KiB; what comes all the same is not lost', async () => {
     const log: string[] = [];
     const gates: (() => void)[] = [];
     const { socket, peer } = fakeSession({
@@ -114,15 +114,23 @@ describe('handlers that take their time', () => {
         },
       },
     });
-    const bytes = Buffer.concat(['one', 'two', 'three'].map((text) => clientFrame(TEXT, text)));
+    const long = 'long'.repeat(4096);
+    const bytes = Buffer.concat(['one', 'two', long].map((text) => clientFrame(TEXT, text)));
     const begun = clientFrame(TEXT, 'one').length + 3;
     socket.push(bytes.subarray(0, begun));
     await nextTurn();
     assert.deepEqual(log, ['one']);
+    // Its end would be noticed.
+    assert.equal(socket.isPaused(), false);
+    socket.emit('data', bytes.subarray(begun, begun + 16_000));
+    assert.equal(socket.isPaused(), false);
+    socket.emit('data', bytes.subarray(begun + 16_000, begun + 16_400));
     assert.ok(socket.isPaused());
     // A stream may have had more on its way already.
-    for (let at = begun; at < bytes.length; at++) socket.emit('data', bytes.subarray(at, at + 1));
-    for (const [at, expected] of [['one'], ['one', 'two'], ['one', 'two', 'three']].entries()) {
+    for (let at = begun + 16_400; at < bytes.length; at++) {
+      socket.emit('data', bytes.subarray(at, at + 1));
+    }
+    for (const [at, expected] of [['one'], ['one', 'two'], ['one', 'two', long]].entries()) {
       assert.deepEqual(log, expected);
       gates[at]?.();
       await nextTurn();

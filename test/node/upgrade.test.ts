@@ -48,7 +48,6 @@ describe('upgrade decides', () => {
     await dialTo(t, `${server.url}/a%20b?c=d`, { headers: { 'X-Token': 'secret' } });
     const { request } = await opened.next();
     assert.equal(request, asked);
-    assert.deepEqual(Object.keys(request).sort(), ['headers', 'method', 'url']);
     assert.equal(request.method, 'GET');
     assert.equal(request.url, '/a%20b?c=d');
     assert.equal(request.headers['x-token'], 'secret');

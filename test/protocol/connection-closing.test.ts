@@ -38,7 +38,7 @@ describe('the peer closes', () => {
   test('in pieces, with a reason of the longest', () => {
     const harness = new Harness();
     const frame = harness.frame({ opcode: CLOSE, payload: closePayload(1000, 'x'.repeat(123)) });
-    for (const byte of frame) harness.connection.receive(Uint8Array.of(byte), 0, false);
+    for (const byte of frame) harness.chunk(Uint8Array.of(byte));
     harness.connection.transportClosed();
     assert.deepEqual(harness.heard().at(-1), {
       end: { code: 1000, reason: 'x'.repeat(123), error: undefined },

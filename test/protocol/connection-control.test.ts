@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Connection } from '../../dist/protocol/connection.js';
+import { connectionSettings } from '../../dist/protocol/connection-settings.js';
 import { resolveLimits } from '../../dist/protocol/limits.js';
 import { concatBytes } from '../reference-codec.ts';
 import { closePayload, Harness, PING, PONG } from './connection-harness.ts';
@@ -9,7 +10,7 @@ import { testPlatform } from './test-platform.ts';
 /** Hands frames over as Node does, in a Buffer, out of memory that is used again at once. */
 function receiveBorrowed(harness: Harness, bytes: Uint8Array): void {
   const memory = Buffer.from(bytes);
-  harness.connection.receive(memory, 0, true);
+  harness.chunk(memory, 0, true);
   memory.fill(0xee);
 }
 
@@ -47,7 +48,7 @@ describe('payloads of control frames', () => {
     const chunk = Buffer.alloc(65_536);
     chunk.set(harness.frame({ opcode: PING, payload: [1] }));
     chunk.set(harness.frame({ opcode: 2, announced: 60_000 }), 7);
-    harness.connection.receive(chunk, 0, false);
+    harness.chunk(chunk);
     const [payload] = harness.kept;
     assert.equal(payload?.buffer.byteLength, 1);
     assert.equal(Object.getPrototypeOf(payload), Uint8Array.prototype);
@@ -90,7 +91,7 @@ describe('pausing in a handler of control frames', () => {
     assert.equal(stoppedAt, harness.frame(ping).length);
     assert.deepEqual(harness.heard(), [{ ping: [1] }]);
     harness.connection.resume();
-    assert.equal(harness.connection.receive(bytes, stoppedAt, false), bytes.length);
+    assert.equal(harness.chunk(bytes, stoppedAt, false), bytes.length);
     assert.deepEqual(harness.heard(), [{ message: 'A' }]);
   });
 
@@ -102,7 +103,7 @@ describe('pausing in a handler of control frames', () => {
     };
     const letter = { opcode: 1, payload: [65] };
     const { stoppedAt, bytes } = harness.receive(letter, letter);
-    assert.equal(harness.connection.receive(bytes, stoppedAt, false), bytes.length);
+    assert.equal(harness.chunk(bytes, stoppedAt, false), bytes.length);
     assert.deepEqual(harness.heard(), [{ message: 'A' }, { message: 'A' }]);
   });
 });
@@ -113,11 +114,11 @@ describe('control frames and the time for a message', () => {
   test('a peer whose pings are always cut by a chunk is not taken for a slow sender', () => {
     const harness = new Harness(true, lenient);
     const ping = harness.frame({ opcode: PING, payload: [1, 2] });
-    harness.connection.receive(Uint8Array.from(ping.subarray(0, 3)), 0, false);
+    harness.chunk(Uint8Array.from(ping.subarray(0, 3)));
     for (let i = 0; i < 10; i++) {
       harness.pass(1000);
       // The rest of one, and the beginning of the next.
-      harness.connection.receive(concatBytes(ping.subarray(3), ping.subarray(0, 3)), 0, false);
+      harness.chunk(concatBytes(ping.subarray(3), ping.subarray(0, 3)));
     }
     assert.equal(harness.connection.state, 0);
     assert.equal(harness.heard().length, 10);
@@ -134,8 +135,8 @@ describe('control frames and the time for a message', () => {
     harness.receive({ opcode: 1, fin: false });
     for (let i = 0; i < 5; i++) {
       harness.pass(500);
-      harness.connection.receive(concatBytes(ping, ping.subarray(0, 2)), 0, false);
-      harness.connection.receive(Uint8Array.from(ping.subarray(2)), 0, false);
+      harness.chunk(concatBytes(ping, ping.subarray(0, 2)));
+      harness.chunk(Uint8Array.from(ping.subarray(2)));
     }
     harness.pass(499);
     assert.equal(harness.connection.state, 0);
@@ -146,10 +147,10 @@ describe('control frames and the time for a message', () => {
   test('a message begun behind a ping that was cut has its time from its own first byte', () => {
     const harness = new Harness(true, lenient);
     const ping = harness.frame({ opcode: PING });
-    harness.connection.receive(Uint8Array.from(ping.subarray(0, 1)), 0, false);
+    harness.chunk(Uint8Array.from(ping.subarray(0, 1)));
     harness.pass(2000);
     const fragment = harness.frame({ opcode: 1, fin: false });
-    harness.connection.receive(concatBytes(ping.subarray(1), fragment), 0, false);
+    harness.chunk(concatBytes(ping.subarray(1), fragment));
     harness.pass(2999);
     assert.equal(harness.connection.state, 0);
     harness.pass(1);
@@ -163,14 +164,15 @@ test('headers alone make nothing grow: 1,000 connections that announce a megabyt
     harness.frame({ opcode: 2, announced: 1024 * 1024 }),
     harness.frame({ opcode: 1, announced: 1024 * 1024, payload: [65] }),
   ];
-  const limits = resolveLimits();
+  const settings = connectionSettings(testPlatform, resolveLimits(), true);
   const connections = Array.from(
     { length: 1000 },
-    () => new Connection(harness, harness, testPlatform, limits, true),
+    () => new Connection(harness, harness, settings),
   );
   const before = process.memoryUsage().arrayBuffers;
   connections.forEach((connection, i) => {
-    connection.receive(Uint8Array.from(headers[i % 2] as Uint8Array), 0, false);
+    const header = Uint8Array.from(headers[i % 2] as Uint8Array);
+    connection.receive(header, 0, header.length, false);
   });
   const grown = process.memoryUsage().arrayBuffers - before;
   assert.ok(grown < 1024 * 1024, `${grown} bytes`);

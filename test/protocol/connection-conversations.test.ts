@@ -30,7 +30,7 @@ function receivedFrom(harness: Harness, pieces: readonly Uint8Array[]): Received
   const memory = Buffer.alloc(Math.max(1, ...pieces.map(({ length }) => length)));
   for (const piece of pieces) {
     memory.set(piece);
-    harness.connection.receive(memory.subarray(0, piece.length), 0, true);
+    harness.chunk(memory.subarray(0, piece.length), 0, true);
     memory.fill(0xee);
   }
   if (harness.connection.state > 0) harness.connection.transportClosed();

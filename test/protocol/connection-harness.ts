@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Connection } from '../../dist/protocol/connection.js';
 import type { ConnectionEnd, ConnectionHost } from '../../dist/protocol/connection-host.js';
+import { connectionSettings } from '../../dist/protocol/connection-settings.js';
 import type { FrameSink } from '../../dist/protocol/frames/frame-sender.js';
 import { type Limits, resolveLimits } from '../../dist/protocol/limits.js';
 import type { Message } from '../../dist/protocol/messages/message-assembler.js';
@@ -31,7 +32,11 @@ export class Harness implements ConnectionHost, FrameSink {
 
   constructor(isServer = true, limits: Partial<Limits> = {}) {
     this.#isServer = isServer;
-    this.connection = new Connection(this, this, testPlatform, resolveLimits(limits), isServer);
+    this.connection = new Connection(
+      this,
+      this,
+      connectionSettings(testPlatform, resolveLimits(limits), isServer),
+    );
   }
 
   // --- The host
@@ -90,7 +95,12 @@ export class Harness implements ConnectionHost, FrameSink {
     const bytes = concatBytes(
       ...frames.map((frame) => (frame instanceof Uint8Array ? frame : this.frame(frame))),
     );
-    return { stoppedAt: this.connection.receive(bytes, 0, false), bytes };
+    return { stoppedAt: this.chunk(bytes), bytes };
+  }
+
+  /** A chunk arrives; returns where the connection stopped. */
+  chunk(bytes: Uint8Array, start = 0, borrowed = false): number {
+    return this.connection.receive(bytes, start, bytes.length, borrowed);
   }
 
   /** Lets time pass, waking as a heartbeat does. */

@@ -40,7 +40,7 @@ describe('keepalive', () => {
       const harness = new Harness(true, { ...limits, messageTimeoutMs: 1_000_000 });
       harness.pass(LONGEST);
       harness.sent();
-      harness.connection.receive(bytes(harness), 0, false);
+      harness.chunk(bytes(harness));
       harness.pass(SHORTEST);
       assert.deepEqual(harness.sent(), []);
       assert.ok(harness.heard().every((event) => !('transport' in event)));
@@ -172,7 +172,7 @@ describe('the time for a message', () => {
   test('runs for a frame, and for a header, too', () => {
     for (const bytes of [Uint8Array.of(0x82), Uint8Array.of(0x82, 0x85, 1, 2, 3, 4, 9)]) {
       const harness = new Harness(true, lenient);
-      harness.connection.receive(bytes, 0, false);
+      harness.chunk(bytes);
       failsAfter(harness, 3000);
     }
   });

@@ -26,7 +26,7 @@ function asReference(told: readonly Told[]): ReceivedEvent[] {
 
 function received(isServer: boolean, pieces: readonly Uint8Array[]): ReceivedEvent[] {
   const harness = new Harness(isServer);
-  for (const piece of pieces) harness.connection.receive(Uint8Array.from(piece), 0, false);
+  for (const piece of pieces) harness.chunk(Uint8Array.from(piece));
   const { state } = harness.connection;
   // What the reference does not tell is an end that nobody has begun.
   if (state > 0) harness.connection.transportClosed();
@@ -99,7 +99,7 @@ describe('receiving', () => {
       harness.frame({ opcode: 2, payload: [1, 2, 3] }),
       harness.frame({ opcode: 2, payload: [4, 5, 6] }),
     );
-    harness.connection.receive(bytes, 0, true);
+    harness.chunk(bytes, 0, true);
     bytes.fill(0);
     assert.deepEqual(harness.heard(), [
       { message: Uint8Array.of(1, 2, 3) },
@@ -110,7 +110,7 @@ describe('receiving', () => {
   test('begins where it is told to', () => {
     const harness = new Harness();
     const bytes = concatBytes([9, 9, 9], harness.frame({ opcode: 1, payload: [65] }));
-    assert.equal(harness.connection.receive(bytes, 3, false), bytes.length);
+    assert.equal(harness.chunk(bytes, 3, false), bytes.length);
     assert.deepEqual(harness.heard(), [{ message: 'A' }]);
   });
 });
@@ -126,7 +126,7 @@ describe('pausing', () => {
     let at = 0;
     for (const letter of 'ABC') {
       harness.connection.resume();
-      at = harness.connection.receive(bytes, at, false);
+      at = harness.chunk(bytes, at, false);
       assert.deepEqual(harness.heard(), [{ message: letter }]);
     }
     assert.equal(at, bytes.length);
@@ -145,7 +145,7 @@ describe('pausing', () => {
     let at = 0;
     const turns: number[] = [];
     while (at < bytes.length) {
-      at = harness.connection.receive(bytes, at, false);
+      at = harness.chunk(bytes, at, false);
       turns.push(harness.heard().length);
     }
     assert.deepEqual(turns, [2048, 2048, 904]);
@@ -240,6 +240,14 @@ describe('control frames', () => {
 });
 
 describe('limits', () => {
+  test('a message over the size that lies whole in a chunk fails with 1009, too', () => {
+    const harness = new Harness(true, { maxMessageBytes: 10 });
+    harness.receive({ opcode: 1, payload: new Array(10).fill(65) });
+    harness.receive({ opcode: 1, payload: new Array(11).fill(65) });
+    assert.deepEqual(harness.heard(), [{ message: 'A'.repeat(10) }, { transport: 'end' }]);
+    assert.deepEqual(harness.sent()[0]?.payload.slice(0, 2), closePayload(1009));
+  });
+
   test('a message over the size fails with 1009 when it is announced', () => {
     const harness = new Harness(true, { maxMessageBytes: 10 });
     harness.receive({ opcode: 2, payload: new Uint8Array(10) });

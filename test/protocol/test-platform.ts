@@ -21,6 +21,12 @@ export const testPlatform: Platform = {
     target.set(bytes, at);
     return bytes.length;
   },
+  allocate: (size) => new Uint8Array(size).fill(0xaa),
+  takeScratch: (size) => new Uint8Array(size + 1).fill(0xaa),
+  returnScratch(bytes) {
+    // Whoever still reads it reads rubbish.
+    bytes.fill(0xdd);
+  },
   fillRandom(bytes) {
     randomFillSync(bytes);
   },

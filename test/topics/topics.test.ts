@@ -51,7 +51,9 @@ describe('within a tick', () => {
 
   class Recorder implements Subscriber {
     readonly got: { text: string; messages: number; frames: Uint8Array }[] = [];
-    deliver(frames: Uint8Array, messages: number): void {
+    readonly lasts: boolean[] = [];
+    deliver(frames: Uint8Array, messages: number, last: boolean): void {
+      this.lasts.push(last);
       const text = decodeFrames(frames).frames.map(({ payload }) =>
         String.fromCharCode(...payload),
       );
@@ -74,6 +76,16 @@ describe('within a tick', () => {
     topics.publish('t', prepareMessage('4'));
     endTick();
     assert.deepEqual(a.texts, ['1,2,3 3', '4 1']);
+  });
+
+  test('they are told whether the tick is at its end', () => {
+    const { topics, a, endTick } = setUp();
+    topics.publish('t', prepareMessage('1'));
+    topics.flush();
+    topics.publish('t', prepareMessage('2'));
+    endTick();
+    assert.deepEqual(a.texts, ['1 1', '2 1']);
+    assert.deepEqual(a.lasts, [false, true]);
   });
 
   test('the order holds when the topic or the exception changes', () => {

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
-import { CONTROL_BIT } from '../opcodes.ts';
+import { BINARY, CONTROL_BIT, TEXT } from '../opcodes.ts';
 import {
   FIN,
   firstByteError,
@@ -8,30 +8,42 @@ import {
   LENGTH_64,
   length16Error,
   length64Error,
+  MASKED,
   secondByteError,
 } from './frame-rules.ts';
 import { applyMask, rotateMask } from './mask.ts';
 
-/** Who is told of frames. Both calls may stop the parser by setting `stopped`. */
+/** Who is told of frames. All calls may stop the parser by setting `stopped`. */
 export interface FrameHandler {
+  /**
+   * A message lies whole in the chunk, in one frame; most do. Its first byte, and its payload as
+   * `bytes[start, end)`, unmasked, valid only during the call. The other two calls are not made for it.
+   */
+  wholeMessage(first: number, bytes: Uint8Array, start: number, end: number): void;
   /** A frame begins: its first byte (FIN and opcode) and how long its payload is. */
   frameStart(first: number, length: number): void;
   /**
-   * The next piece of its payload, unmasked: `bytes[start, end)`, valid only during the call. `last` comes
-   * with its last piece, which is empty only where the payload is.
+   * The next piece of the payload of the frame with that first byte, unmasked: `bytes[start, end)`, valid
+   * only during the call. `last` comes with its last piece, which is empty only where the payload is.
    */
-  framePayload(bytes: Uint8Array, start: number, end: number, last: boolean): void;
+  framePayload(first: number, bytes: Uint8Array, start: number, end: number, last: boolean): void;
 }
 
 /** 2 bytes, 8 of extended length, 4 of mask. */
 const MAX_HEADER = 14;
+/** The first bytes of messages in one frame, and no reserved bit set. */
+const WHOLE_TEXT = FIN | TEXT;
+const WHOLE_BINARY = FIN | BINARY;
 const INCOMPLETE = 0;
 const FAILED = -1;
+/** Frames parsed in one call, so that a peer with many tiny ones cannot keep the process. */
+const FRAMES_AT_ONCE = 2048;
 
 /**
  * Cuts a stream of bytes into frames (RFC 6455 5.2), whatever the chunks. A frame that lies whole in a
  * chunk is handed on as a view of it, and nothing is kept between frames; of a payload nothing is ever
- * copied here. Chunks are unmasked in place.
+ * copied here. Chunks are unmasked in place. While nothing is `unfinished`, one parser serves any number of
+ * streams.
  */
 export class FrameParser {
   /** Set by the handler to stop before the next frame; cleared by whoever wants to go on. */
@@ -39,7 +51,6 @@ export class FrameParser {
   /** Set when a rule was broken; the parser is not to be used after it. */
   error: ErrorCode | undefined = undefined;
 
-  readonly #handler: FrameHandler;
   readonly #mustBeMasked: boolean;
 
   // A header that a chunk cut off.
@@ -54,8 +65,7 @@ export class FrameParser {
   #mask = 0;
 
   /** @param mustBeMasked whether frames must be masked (we are the server) or must not be. */
-  constructor(handler: FrameHandler, mustBeMasked: boolean) {
-    this.#handler = handler;
+  constructor(mustBeMasked: boolean) {
     this.#mustBeMasked = mustBeMasked;
   }
 
@@ -64,23 +74,60 @@ export class FrameParser {
     return this.#inPayload || this.#headLength > 0 || this.#messageOpen;
   }
 
-  /** Parses `bytes[start, end)`; returns where it stopped, which is `end` unless told to stop or failed. */
-  parse(bytes: Uint8Array, start: number, end: number): number {
+  /**
+   * Parses `bytes[start, end)`; returns where it stopped, which is `end` unless it failed, was told to stop,
+   * or has handled enough frames for once.
+   */
+  parse(handler: FrameHandler, bytes: Uint8Array, start: number, end: number): number {
     let at = start;
-    while (at < end && !this.stopped) {
+    for (let frames = 0; at < end && frames < FRAMES_AT_ONCE && !this.stopped; ) {
       if (!this.#inPayload) {
-        const next =
-          this.#headLength === 0 ? this.#header(bytes, at, end) : this.#resume(bytes, at, end);
+        let next: number;
+        if (this.#headLength > 0) next = this.#resume(bytes, at, end);
+        else {
+          const stop = this.#wholeMessage(handler, bytes, at, end);
+          if (stop !== INCOMPLETE) {
+            at = stop;
+            frames++;
+            continue;
+          }
+          next = this.#header(bytes, at, end);
+        }
         if (next === FAILED) return at;
         at = next;
         if (!this.#inPayload) return at;
-        this.#handler.frameStart(this.#first, this.#length);
+        handler.frameStart(this.#first, this.#length);
         if (this.stopped) return at;
       }
       // Also where the chunk ends here: an empty payload has no byte of its own to be delivered with.
-      at = this.#payload(bytes, at, end);
+      at = this.#payload(handler, bytes, at, end);
+      frames++;
     }
     return at;
+  }
+
+  /**
+   * What most frames are, in one step: an unfragmented message that lies whole in the chunk, with nothing
+   * that a rule could object to. Returns where it ends; `INCOMPLETE` for all others.
+   */
+  #wholeMessage(handler: FrameHandler, bytes: Uint8Array, at: number, end: number): number {
+    const first = bytes[at];
+    if ((first !== WHOLE_TEXT && first !== WHOLE_BINARY) || this.#messageOpen) return INCOMPLETE;
+    const maskSize = this.#mustBeMasked ? 4 : 0;
+    let start = at + 2 + maskSize;
+    if (start > end) return INCOMPLETE;
+    // RFC 6455 5.1, 5.2: with the mask bit as it must be, what is left is a length of 7 bits.
+    let length = this.#mustBeMasked ? bytes[at + 1] ^ MASKED : bytes[at + 1];
+    if (length === LENGTH_16) {
+      start += 2;
+      length = (bytes[at + 2] << 8) | bytes[at + 3];
+      if (start > end || length16Error(length) !== undefined) return INCOMPLETE;
+    } else if (length > LENGTH_16) return INCOMPLETE;
+    const stop = start + length;
+    if (stop > end) return INCOMPLETE;
+    if (this.#mustBeMasked) applyMask(bytes, start, stop, maskAt(bytes, start - 4));
+    handler.wholeMessage(first, bytes, start, stop);
+    return stop;
   }
 
   /** Reads a header that begins in this chunk. */
@@ -140,9 +187,7 @@ export class FrameParser {
     }
     if (this.#mustBeMasked) {
       if (available < size + 4) return INCOMPLETE;
-      const mask = at + size;
-      this.#mask =
-        bytes[mask] | (bytes[mask + 1] << 8) | (bytes[mask + 2] << 16) | (bytes[mask + 3] << 24);
+      this.#mask = maskAt(bytes, at + size);
       size += 4;
     }
     this.#first = first;
@@ -154,7 +199,7 @@ export class FrameParser {
     return size;
   }
 
-  #payload(bytes: Uint8Array, at: number, end: number): number {
+  #payload(handler: FrameHandler, bytes: Uint8Array, at: number, end: number): number {
     const stop = at + Math.min(this.#left, end - at);
     if (this.#mustBeMasked) {
       applyMask(bytes, at, stop, this.#mask);
@@ -163,7 +208,7 @@ export class FrameParser {
     this.#left -= stop - at;
     const last = this.#left === 0;
     this.#inPayload = !last;
-    if (last || stop > at) this.#handler.framePayload(bytes, at, stop, last);
+    if (last || stop > at) handler.framePayload(this.#first, bytes, at, stop, last);
     return stop;
   }
 
@@ -172,6 +217,10 @@ export class FrameParser {
     this.stopped = true;
     return FAILED;
   }
+}
+
+function maskAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
 }
 
 function uint32(bytes: Uint8Array, at: number): number {

@@ -17,34 +17,33 @@ export interface FrameSink {
 
 /** A header with the longest length and a mask. */
 const MAX_HEADER = 14;
-/** Up to here, in UTF-16 units, text is encoded without being measured first. */
-const UNMEASURED_TEXT = 4096;
+/** Up to here, in UTF-16 units, text is encoded without being measured first; further on that pays. */
+const UNMEASURED_TEXT = 1024;
 /** From here on a payload that needs no mask is handed on instead of copied. */
 const BY_REFERENCE = 16 * 1024;
 
-/** Puts messages into frames, masked where we are the client (RFC 6455 5.1), and these into a sink. */
+/**
+ * Puts messages into frames, masked where we are the client (RFC 6455 5.1), and these into a sink. It keeps
+ * nothing between calls, so that one serves any number of connections.
+ */
 export class FrameSender {
-  readonly #sink: FrameSink;
   readonly #platform: Platform;
   readonly #masked: boolean;
 
-  constructor(sink: FrameSink, platform: Platform, masked: boolean) {
-    this.#sink = sink;
+  constructor(platform: Platform, masked: boolean) {
     this.#platform = platform;
     this.#masked = masked;
   }
 
-  text(text: string): void {
-    const sink = this.#sink;
+  text(sink: FrameSink, text: string): void {
     // UTF-8 takes at most three bytes for one UTF-16 unit.
-    const measured = text.length > UNMEASURED_TEXT;
-    const most = measured ? this.#platform.utf8Length(text) : text.length * 3;
-    const target = sink.reserve(MAX_HEADER + most);
+    const measured = text.length > UNMEASURED_TEXT ? this.#platform.utf8Length(text) : undefined;
+    const target = sink.reserve(MAX_HEADER + (measured ?? text.length * 3));
     const start = sink.position;
     const maskSize = this.#masked ? 4 : 0;
     // The header's size depends on the length: guess it for ASCII, move the payload where that was wrong.
-    const guess = start + headerSize(measured ? most : text.length) + maskSize;
-    const length = this.#platform.encodeUtf8(text, target, guess);
+    const guess = start + headerSize(measured ?? text.length) + maskSize;
+    const length = this.#platform.encodeUtf8(text, target, guess, measured);
     const payload = start + headerSize(length) + maskSize;
     if (payload !== guess) target.copyWithin(payload, guess, guess + length);
     const maskAt = writeHeader(target, start, TEXT, length, this.#masked);
@@ -52,8 +51,7 @@ export class FrameSender {
     sink.commit(payload + length);
   }
 
-  bytes(opcode: number, payload: Uint8Array): void {
-    const sink = this.#sink;
+  bytes(sink: FrameSink, opcode: number, payload: Uint8Array): void {
     const length = payload.length;
     if (length >= BY_REFERENCE && !this.#masked) {
       const target = sink.reserve(MAX_HEADER);
@@ -69,9 +67,9 @@ export class FrameSender {
     sink.commit(start + length);
   }
 
-  prepared(message: PreparedMessage): void {
-    if (this.#masked) this.bytes(message.opcode, message.frame.subarray(message.payloadStart));
-    else this.#sink.append(message.frame);
+  prepared(sink: FrameSink, { opcode, frame, payloadStart }: PreparedMessage): void {
+    if (this.#masked) this.bytes(sink, opcode, frame.subarray(payloadStart));
+    else sink.append(frame);
   }
 
   /** RFC 6455 5.3: each frame has a mask of its own, from a strong source of randomness. */

@@ -9,6 +9,23 @@ import { Utf8Validator } from './utf8-validator.ts';
 export type Message = string | Uint8Array;
 
 /**
+ * The message whose payload is `bytes[start, end)`; undefined for text that is not UTF-8.
+ * @param borrowed whether the memory is used again after the call, so that nothing of it may be kept.
+ */
+export function wholeMessage(
+  platform: Platform,
+  isText: boolean,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  borrowed: boolean,
+): Message | undefined {
+  // RFC 6455 8.1: text that is not UTF-8 fails the connection.
+  if (isText) return platform.decodeUtf8(bytes, start, end);
+  return ownedBytes(bytes, start, end, borrowed);
+}
+
+/**
  * Makes messages of the payloads of data frames (RFC 6455 5.4). The parser has seen to it that the frames
  * come in a legal order. A message that lies whole in one piece is decoded straight from it; any other is
  * gathered in one buffer that grows with what has arrived, never with what was announced.
@@ -24,6 +41,7 @@ export class MessageAssembler {
   /** Bytes gathered, and bytes known to come: with all of the current frame. */
   #size = 0;
   #announced = 0;
+  /** What was gathered; for text it is scratch. */
   #buffer: Uint8Array | undefined = undefined;
   #utf8: Utf8Validator | undefined = undefined;
 
@@ -67,18 +85,13 @@ export class MessageAssembler {
     borrowed: boolean,
   ): Message | undefined {
     const complete = last && this.#final;
-    if (complete && this.#size === 0) return this.#whole(bytes, start, end, borrowed);
+    if (complete && this.#size === 0) {
+      const message = wholeMessage(this.#platform, this.#isText, bytes, start, end, borrowed);
+      if (message === undefined) this.error = 'INVALID_UTF8';
+      return message;
+    }
     if (end > start && !this.#gather(bytes, start, end)) return undefined;
     return complete ? this.#finish() : undefined;
-  }
-
-  /** The message lies in one piece. */
-  #whole(bytes: Uint8Array, start: number, end: number, borrowed: boolean): Message | undefined {
-    if (!this.#isText) return ownedBytes(bytes, start, end, borrowed);
-    const text = this.#platform.decodeUtf8(bytes, start, end);
-    // RFC 6455 8.1: text that is not UTF-8 fails the connection.
-    if (text === undefined) this.error = 'INVALID_UTF8';
-    return text;
   }
 
   #gather(bytes: Uint8Array, start: number, end: number): boolean {
@@ -98,35 +111,44 @@ export class MessageAssembler {
   }
 
   /**
-   * The buffer, with room for `size` bytes. It quadruples, so that copying stays cheap, but is never
-   * larger than what the message can still become.
+   * The buffer, with room for `size` bytes. It is made for four times what there is, so that copying stays
+   * cheap, but never larger than what the message can still become.
    */
   #room(size: number): Uint8Array {
     const buffer = this.#buffer;
     if (buffer !== undefined && buffer.length >= size) return buffer;
+    const platform = this.#platform;
     const atMost = this.#final ? this.#announced : this.#maxBytes;
-    const wanted = Math.max(size, 4 * this.#size);
-    const grown = new Uint8Array(Math.min(wanted, atMost));
-    if (buffer !== undefined) grown.set(buffer.subarray(0, this.#size));
+    const wanted = Math.min(4 * size, atMost);
+    const grown = this.#isText ? platform.takeScratch(wanted) : platform.allocate(wanted);
+    if (buffer !== undefined) {
+      grown.set(buffer.subarray(0, this.#size));
+      if (this.#isText) platform.returnScratch(buffer);
+    }
     this.#buffer = grown;
     return grown;
   }
 
   #finish(): Message | undefined {
     const buffer = this.#buffer as Uint8Array;
-    const size = this.#size;
-    const utf8 = this.#utf8;
     this.#buffer = undefined;
-    this.#utf8 = undefined;
     if (!this.#isText) {
-      return buffer.length === size ? buffer : ownedBytes(buffer, 0, size, false);
+      return buffer.length === this.#size ? buffer : ownedBytes(buffer, 0, this.#size, false);
     }
+    const text = this.#decode(buffer);
+    this.#platform.returnScratch(buffer);
+    return text;
+  }
+
+  #decode(buffer: Uint8Array): string | undefined {
+    const utf8 = this.#utf8 as Utf8Validator;
+    this.#utf8 = undefined;
     // RFC 6455 8.1: a sequence cut off by the end of the message is not UTF-8.
-    if (!(utf8 as Utf8Validator).complete) {
+    if (!utf8.complete) {
       this.error = 'INVALID_UTF8';
       return undefined;
     }
-    return this.#platform.decodeUtf8(buffer, 0, size);
+    return this.#platform.decodeUtf8(buffer, 0, this.#size);
   }
 }
 

@@ -17,7 +17,7 @@ export class PreparedMessage {
     this.opcode = isText ? TEXT : BINARY;
     this.frame = new Uint8Array(headerSize(length) + length);
     this.payloadStart = writeHeader(this.frame, 0, this.opcode, length, false);
-    if (isText) platform.encodeUtf8(data, this.frame, this.payloadStart);
+    if (isText) platform.encodeUtf8(data, this.frame, this.payloadStart, length);
     else this.frame.set(data, this.payloadStart);
   }
 }

@@ -16,13 +16,21 @@ class Recorder implements FrameHandler {
   readonly frames: Seen[] = [];
   pieces = 0;
 
+  wholeMessage(first: number, bytes: Uint8Array, start: number, end: number): void {
+    assert.ok(end - start < 0x1_0000);
+    assert.ok(first === 0x81 || first === 0x82);
+    this.frameStart(first, end - start);
+    this.framePayload(first, bytes, start, end, true);
+  }
+
   frameStart(first: number, length: number): void {
     this.frames.push({ first, length, payload: [], complete: false });
   }
 
-  framePayload(bytes: Uint8Array, start: number, end: number, last: boolean): void {
+  framePayload(first: number, bytes: Uint8Array, start: number, end: number, last: boolean): void {
     const frame = this.frames.at(-1);
     assert.ok(frame && !frame.complete);
+    assert.equal(first, frame.first);
     assert.ok(last || end > start, 'no empty piece but the last');
     frame.payload.push(...bytes.subarray(start, end));
     frame.complete = last;
@@ -32,9 +40,9 @@ class Recorder implements FrameHandler {
 
 function parse(pieces: readonly Uint8Array[], mustBeMasked = true) {
   const recorder = new Recorder();
-  const parser = new FrameParser(recorder, mustBeMasked);
+  const parser = new FrameParser(mustBeMasked);
   for (const piece of copies(pieces)) {
-    const stoppedAt = parser.parse(piece, 0, piece.length);
+    const stoppedAt = parser.parse(recorder, piece, 0, piece.length);
     if (parser.error !== undefined) break;
     assert.equal(stoppedAt, piece.length);
   }
@@ -101,7 +109,7 @@ describe('frames', () => {
   test('a frame that lies whole in a chunk is one piece, unmasked in place', () => {
     const recorder = new Recorder();
     const chunk = encodeFrame({ opcode: 1, mask, payload: [72, 105] });
-    new FrameParser(recorder, true).parse(chunk, 0, chunk.length);
+    new FrameParser(true).parse(recorder, chunk, 0, chunk.length);
     assert.equal(recorder.pieces, 1);
     assert.deepEqual([...chunk.subarray(-2)], [72, 105]);
   });
@@ -109,7 +117,7 @@ describe('frames', () => {
   test('only what lies within the bounds is read', () => {
     const recorder = new Recorder();
     const chunk = concatBytes([1, 2, 3], ping, [4, 5]);
-    assert.equal(new FrameParser(recorder, true).parse(chunk, 3, 3 + ping.length), 3 + ping.length);
+    assert.equal(new FrameParser(true).parse(recorder, chunk, 3, 3 + ping.length), 3 + ping.length);
     assert.deepEqual(recorder.frames, [seenPing]);
   });
 });
@@ -191,29 +199,56 @@ describe('unfinished', () => {
 describe('stopping', () => {
   test('before the next frame, and going on where it stopped', () => {
     const recorder = new Recorder();
-    const parser = new FrameParser(recorder, true);
+    const parser = new FrameParser(true);
     const original = recorder.framePayload.bind(recorder);
-    recorder.framePayload = (bytes, start, end, last) => {
-      original(bytes, start, end, last);
+    recorder.framePayload = (first, bytes, start, end, last) => {
+      original(first, bytes, start, end, last);
       parser.stopped = true;
     };
     const stream = concatBytes(ping, ping, ping);
-    let at = parser.parse(stream, 0, stream.length);
+    let at = parser.parse(recorder, stream, 0, stream.length);
     assert.equal(at, ping.length);
-    assert.equal(parser.parse(stream, at, stream.length), at, 'it stays stopped');
+    assert.equal(parser.parse(recorder, stream, at, stream.length), at, 'it stays stopped');
     parser.stopped = false;
-    at = parser.parse(stream, at, stream.length);
+    at = parser.parse(recorder, stream, at, stream.length);
     assert.equal(at, 2 * ping.length);
     assert.equal(recorder.frames.length, 2);
   });
 
   test('at the start of a frame, before its payload', () => {
     const recorder = new Recorder();
-    const parser = new FrameParser(recorder, true);
+    const parser = new FrameParser(true);
     recorder.frameStart = () => {
       parser.stopped = true;
     };
-    parser.parse(Uint8Array.from(ping), 0, ping.length);
+    parser.parse(recorder, Uint8Array.from(ping), 0, ping.length);
     assert.equal(recorder.pieces, 0);
   });
+
+  test('after so many frames, so that others have their turn', () => {
+    const recorder = new Recorder();
+    const parser = new FrameParser(true);
+    const empty = encodeFrame({ opcode: 1, mask });
+    const stream = concatBytes(
+      ...Array.from({ length: 3000 }, (_, i) => (i % 3 > 0 ? empty : ping)),
+    );
+    const stoppedAt = parser.parse(recorder, stream, 0, stream.length);
+    assert.equal(recorder.frames.length, 2048);
+    assert.equal(parser.parse(recorder, stream, stoppedAt, stream.length), stream.length);
+    assert.equal(recorder.frames.length, 3000);
+  });
+});
+
+test('one parser serves several streams, one after another', () => {
+  const parser = new FrameParser(true);
+  for (const frame of [ping, encodeFrame({ opcode: 2, mask, payload: new Array(300).fill(7) })]) {
+    for (const cut of [0, 1, 3, frame.length - 1]) {
+      const recorder = new Recorder();
+      parser.parse(recorder, frame.slice(0, cut), 0, cut);
+      parser.parse(recorder, frame.slice(cut), 0, frame.length - cut);
+      assert.equal(recorder.frames.length, 1);
+      assert.equal(recorder.frames[0]?.complete, true);
+      assert.equal(parser.unfinished, false);
+    }
+  }
 });

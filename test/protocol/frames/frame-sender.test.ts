@@ -45,9 +45,9 @@ class Sink implements FrameSink {
   }
 }
 
-function sent(masked: boolean, send: (sender: FrameSender) => void) {
+function sent(masked: boolean, send: (sender: FrameSender, sink: FrameSink) => void) {
   const sink = new Sink();
-  send(new FrameSender(sink, testPlatform, masked));
+  send(new FrameSender(testPlatform, masked), sink);
   const { frames, rest } = decodeFrames(sink.bytes);
   assert.equal(rest.length, 0);
   for (const frame of frames) {
@@ -63,7 +63,7 @@ for (const masked of [false, true]) {
       fc.assert(
         fc.property(fc.string({ unit: 'binary', maxLength: 300 }), fc.boolean(), (text, lone) => {
           const whole = lone ? `${text}\ud800` : text;
-          const [frame] = sent(masked, (sender) => sender.text(whole));
+          const [frame] = sent(masked, (sender, sink) => sender.text(sink, whole));
           assert.deepEqual(frame, { opcode: 1, payload: Buffer.from(whole, 'utf8') });
         }),
       );
@@ -75,12 +75,13 @@ for (const masked of [false, true]) {
       'that just does not': 'a'.repeat(126),
       'that fills 16 bits': 'a'.repeat(65_535),
       'that does not': '\u{1f600}'.repeat(16_384),
-      'that is not measured first': '€'.repeat(4096),
-      'that is': '€'.repeat(4097),
+      'that is not measured first': '€'.repeat(1024),
+      'that is': '€'.repeat(1025),
+      'that is measured and is ASCII': 'a'.repeat(1025),
       'that is empty': '',
     })) {
       test(`sends a text ${name}`, () => {
-        const [frame] = sent(masked, (sender) => sender.text(text));
+        const [frame] = sent(masked, (sender, sink) => sender.text(sink, text));
         assert.ok(frame?.payload.equals(encodeUtf8(text)));
       });
     }
@@ -89,7 +90,7 @@ for (const masked of [false, true]) {
       test(`sends ${length} bytes, and leaves them as they were`, () => {
         const payload = Uint8Array.from({ length }, (_, i) => (i * 7) & 0xff);
         const before = Buffer.from(payload);
-        const [frame] = sent(masked, (sender) => sender.bytes(2, payload));
+        const [frame] = sent(masked, (sender, sink) => sender.bytes(sink, 2, payload));
         assert.equal(frame?.opcode, 2);
         assert.ok(frame?.payload.equals(before));
         assert.ok(before.equals(payload));
@@ -99,10 +100,10 @@ for (const masked of [false, true]) {
     test('sends prepared messages, several times', () => {
       const text = new PreparedMessage('häh', testPlatform);
       const binary = new PreparedMessage(new Uint8Array(300).fill(9), testPlatform);
-      const frames = sent(masked, (sender) => {
-        sender.prepared(text);
-        sender.prepared(binary);
-        sender.prepared(text);
+      const frames = sent(masked, (sender, sink) => {
+        sender.prepared(sink, text);
+        sender.prepared(sink, binary);
+        sender.prepared(sink, text);
       });
       assert.deepEqual(
         frames.map(({ opcode, payload }) => [opcode, payload.length]),
@@ -119,11 +120,11 @@ for (const masked of [false, true]) {
 
 test('a server hands on large payloads and prepared frames without copying them', () => {
   const sink = new Sink();
-  const sender = new FrameSender(sink, testPlatform, false);
+  const sender = new FrameSender(testPlatform, false);
   const payload = new Uint8Array(16_384);
   const message = new PreparedMessage('hello', testPlatform);
-  sender.bytes(2, payload);
-  sender.prepared(message);
+  sender.bytes(sink, 2, payload);
+  sender.prepared(sink, message);
   assert.ok(sink.appended.includes(payload));
   assert.ok(sink.appended.includes(message.frame));
 });
@@ -131,8 +132,8 @@ test('a server hands on large payloads and prepared frames without copying them'
 test('every frame of a client has a mask of its own', () => {
   const masks = new Set<string>();
   const sink = new Sink();
-  const sender = new FrameSender(sink, testPlatform, true);
-  for (let i = 0; i < 50; i++) sender.text('same');
+  const sender = new FrameSender(testPlatform, true);
+  for (let i = 0; i < 50; i++) sender.text(sink, 'same');
   for (const { mask } of decodeFrames(sink.bytes).frames) masks.add(String(mask));
   assert.ok(masks.size > 45, `${masks.size} of 50 differ`);
 });

@@ -4,6 +4,7 @@ import { type Limits, resolveLimits } from '../../../dist/protocol/limits.js';
 import {
   type Message,
   MessageAssembler,
+  wholeMessage,
 } from '../../../dist/protocol/messages/message-assembler.js';
 import { testPlatform } from '../test-platform.ts';
 
@@ -233,4 +234,27 @@ describe('memory', () => {
     assert.ok(message instanceof Uint8Array);
     assert.equal(message.buffer.byteLength, 10);
   });
+});
+
+describe('a message that lies whole in one frame and one piece', () => {
+  const cases: [name: string, isText: boolean, string | Uint8Array, Message | undefined][] = [
+    ['text', true, 'häh', 'häh'],
+    ['no text', true, '', ''],
+    ['bytes', false, Uint8Array.of(1, 2), Uint8Array.of(1, 2)],
+    ['what is not UTF-8', true, Uint8Array.of(0x61, 0xff), undefined],
+  ];
+  for (const [name, isText, payload, expected] of cases) {
+    for (const borrowed of [false, true]) {
+      test(`${name}, ${borrowed ? 'borrowed' : 'ours to keep'}: as the assembler makes it`, () => {
+        const bytes = Buffer.from(payload as Uint8Array);
+        const memory = Buffer.concat([Buffer.from('<<'), bytes, Buffer.from('>>')]);
+        const message = wholeMessage(testPlatform, isText, memory, 2, 2 + bytes.length, borrowed);
+        if (borrowed) memory.fill(0);
+        assert.deepEqual(message, expected);
+        const first = FIN | (isText ? TEXT : BINARY);
+        const assembled = feed(make(), [{ first, pieces: [payload] }], borrowed);
+        assert.deepEqual(message === undefined ? [] : [message], assembled);
+      });
+    }
+  }
 });
