@@ -4,22 +4,30 @@ import type { ConnectOptions } from '../index.ts';
 import { readFile } from './server-options.ts';
 import { UsageError, usage } from './usage.ts';
 
-const optionTypes = {
+/** The options that all client commands share. */
+export const clientOptionTypes = {
   protocol: { type: 'string', multiple: true },
   header: { type: 'string', multiple: true },
   origin: { type: 'string' },
   binary: { type: 'boolean' },
   json: { type: 'boolean' },
-  execute: { type: 'string', multiple: true },
-  wait: { type: 'string' },
   ca: { type: 'string' },
   'no-check': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
+const optionTypes = {
+  ...clientOptionTypes,
+  execute: { type: 'string', multiple: true },
+  wait: { type: 'string' },
+} as const;
+
+/** What a client command connects with, as far as options tell. */
+export type ClientConnectOptions = Pick<ConnectOptions, 'protocols' | 'headers' | 'tls'>;
+
 export interface ConnectCommandOptions {
   readonly url: string;
-  readonly connect: Pick<ConnectOptions, 'protocols' | 'headers' | 'tls'>;
+  readonly connect: ClientConnectOptions;
   readonly binary: boolean;
   readonly json: boolean;
   /** What to send in place of the input. */
@@ -41,11 +49,37 @@ export function connectOptions(args: readonly string[]): ConnectCommandOptions |
     console.log(usage.connect);
     return undefined;
   }
+  return {
+    url: theUrl('connect', positionals),
+    connect: clientConnectOptions(values),
+    binary: values.binary === true,
+    json: values.json === true,
+    execute: values.execute,
+    waitMs: seconds('--wait', values.wait ?? '1') * 1000,
+  };
+}
+
+/** @throws {UsageError} where there is not one URL. */
+export function theUrl(command: string, positionals: readonly string[]): string {
   const [url, ...more] = positionals;
   if (url === undefined)
-    throw new UsageError('aperto connect needs a URL, such as ws://127.0.0.1:9001');
+    throw new UsageError(`aperto ${command} needs a URL, such as ws://127.0.0.1:9001`);
   if (more.length > 0)
     throw new UsageError(`one URL is enough; ${JSON.stringify(more[0])} is one too many`);
+  return url;
+}
+
+/**
+ * Subprotocols, headers and TLS as they were given.
+ * @throws {UsageError}
+ */
+export function clientConnectOptions(values: {
+  readonly protocol?: readonly string[] | undefined;
+  readonly header?: readonly string[] | undefined;
+  readonly origin?: string | undefined;
+  readonly ca?: string | undefined;
+  readonly 'no-check'?: boolean | undefined;
+}): ClientConnectOptions {
   const headers: Record<string, string> = {};
   for (const header of values.header ?? []) {
     const colon = header.indexOf(':');
@@ -55,19 +89,12 @@ export function connectOptions(args: readonly string[]): ConnectCommandOptions |
   }
   if (values.origin !== undefined) headers['Origin'] = values.origin;
   return {
-    url,
-    connect: {
-      protocols: values.protocol ?? [],
-      headers,
-      tls: {
-        ...(values.ca === undefined ? {} : { ca: certificate(values.ca) }),
-        ...(values['no-check'] === true ? { rejectUnauthorized: false } : {}),
-      },
+    protocols: values.protocol ?? [],
+    headers,
+    tls: {
+      ...(values.ca === undefined ? {} : { ca: certificate(values.ca) }),
+      ...(values['no-check'] === true ? { rejectUnauthorized: false } : {}),
     },
-    binary: values.binary === true,
-    json: values.json === true,
-    execute: values.execute,
-    waitMs: seconds(values.wait ?? '1') * 1000,
   };
 }
 
@@ -82,8 +109,9 @@ function certificate(path: string): Buffer {
   throw new UsageError(`--ca takes a certificate, PEM; ${path} is none`);
 }
 
-function seconds(text: string): number {
+/** @throws {UsageError} where the text is no number of seconds. */
+export function seconds(option: string, text: string): number {
   const value = Number(text);
   if (/^\d+(\.\d+)?$/.test(text) && value <= 1_000_000) return value;
-  throw new UsageError(`--wait takes seconds, such as 2 or 0.5, not ${JSON.stringify(text)}`);
+  throw new UsageError(`${option} takes seconds, such as 2 or 0.5, not ${JSON.stringify(text)}`);
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { bench } from './bench.ts';
 import { broadcast } from './broadcast.ts';
 import { connect } from './connect.ts';
 import { echo } from './echo.ts';
@@ -15,6 +16,8 @@ async function main([command, ...args]: readonly string[]): Promise<number | und
       return undefined;
     case 'connect':
       return connect(args);
+    case 'bench':
+      return bench(args);
     case '--help':
     case '-h':
     case 'help':
@@ -27,7 +30,7 @@ async function main([command, ...args]: readonly string[]): Promise<number | und
       throw new UsageError(`a command is missing\n\n${usage.aperto}`);
     default:
       throw new UsageError(
-        `there is no command ${JSON.stringify(command)}; there are echo, broadcast and connect`,
+        `there is no command ${JSON.stringify(command)}; there are echo, broadcast, connect and bench`,
       );
   }
 }

@@ -14,12 +14,15 @@ const serverOptions = `  --port N              port to listen on, 0 for any (def
   --tls-cert FILE       certificate chain, PEM; with --tls-key: wss
   --tls-key FILE        its private key, PEM`;
 
-export const usage: Readonly<Record<'aperto' | 'echo' | 'broadcast' | 'connect', string>> = {
+type Command = 'echo' | 'broadcast' | 'connect' | 'bench';
+
+export const usage: Readonly<Record<Command | 'aperto', string>> = {
   aperto: `aperto: WebSocket on the command line
 
   aperto echo        a server that returns each message in kind
   aperto broadcast   a server that sends each message to every peer
   aperto connect     a client in the terminal
+  aperto bench       loads a server and measures it
 
   aperto COMMAND --help tells its options, aperto --version the version.`,
 
@@ -55,4 +58,32 @@ Lines that begin with a slash are commands; // sends a line that begins with one
   /ping [TEXT]   /pong [TEXT]   /close [CODE [REASON]]
 
 Exits with 0 after a clean close (1000, 1001, or no code), with 1 after any other.`,
+
+  bench: `aperto bench URL [options]
+
+Loads a server, and tells how many messages it handled and how long each took.
+
+  --mode echo           each connection sends, and expects the same back, as from aperto echo (default)
+  --mode fan-out        the first connection sends, all receive, as from aperto broadcast
+  --mode handshake      connections are opened, closed with 1000, and opened again
+  --mode idle           connections are opened and held
+
+  --connections N       connections open at once (default 100)
+  --duration SECONDS    how long it is counted (default 10)
+  --warm-up SECONDS     how long it runs before that (default 1)
+  --size BYTES          payload of a message (default 20)
+  --in-flight N         messages of each sender on their way (default 1)
+  --rate N              messages to send a second, by all senders together, in place of --in-flight;
+                        latency counts from when a message was due
+  --binary              send binary messages
+  --json                print one JSON object a line
+
+  --protocol NAME       subprotocol to offer; repeatable
+  --header 'NAME: V'    further header of the requests; repeatable
+  --origin ORIGIN       the Origin header
+  --ca FILE             trust this certificate, PEM
+  --no-check            trust any certificate
+
+--size, --in-flight, --rate and --binary are for echo and fan-out. Ctrl-C ends early and tells what was counted.
+Exits with 1 where a connection was lost, a message was wrong or missing, or none came.`,
 };
