@@ -1,0 +1,242 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { Asked, SelfMeasured } from './measured-program.ts';
+import { cpuSeconds, residentBytes } from './process-usage.ts';
+import { Program, ProgramError } from './program.ts';
+import type { Figures, Measurement, Settings } from './results.ts';
+import { findRival, type Rival } from './rivals.ts';
+import type { ClientRow, IdleRow, MemoryRow, Row, ServerRow } from './rows.ts';
+
+/** The cores that are used; undefined where programs cannot be pinned. */
+export interface Cores {
+  readonly measured: number;
+  readonly other: number;
+}
+
+export interface Setting extends Settings {
+  readonly cores: Cores | undefined;
+}
+
+type Taken = Pick<Measurement, 'figures' | 'wrong' | 'failed'>;
+
+/** How long a program may take besides its warm-up and measuring. */
+const PATIENCE_MS = 60_000;
+const MIB = 1024 * 1024;
+
+const aperto = join(
+  dirname(createRequire(import.meta.url).resolve('aperto/package.json')),
+  'dist/cli/main.js',
+);
+
+/** Measures a rival once. What goes wrong is in what it resolves to. */
+export async function measure(
+  row: Row,
+  rival: Rival,
+  round: number,
+  setting: Setting,
+): Promise<Measurement> {
+  try {
+    return { round, ...(await take(row, rival, setting)) };
+  } catch (error) {
+    if (!(error instanceof ProgramError)) throw error;
+    return { round, figures: {}, wrong: 0, failed: 0, problem: error.message };
+  }
+}
+
+function take(row: Row, rival: Rival, setting: Setting): Promise<Taken> {
+  switch (row.kind) {
+    case 'server':
+      return takeServer(row, rival, setting);
+    case 'idle':
+      return takeIdle(row, rival, setting);
+    case 'client':
+      return takeClient(row, rival, setting);
+    case 'memory':
+      return takeMemory(row, rival, setting);
+  }
+}
+
+async function takeServer(row: ServerRow, rival: Rival, setting: Setting): Promise<Taken> {
+  const work = row.mode === 'fan-out' ? 'broadcast' : 'echo';
+  await using server = startServer(rival, work, setting.cores?.measured, setting);
+  const port = await portOf(server);
+  const { durationSeconds } = setting;
+  const warmUpSeconds = setting.warmUpSeconds * (row.warmUps ?? 1);
+  const ofMessages = ['--size', `${row.size}`, '--in-flight', `${row.inFlight}`];
+  await using load = startLoad(port, setting, [
+    ...['--mode', row.mode, '--connections', `${row.connections}`],
+    ...['--duration', `${durationSeconds}`, '--warm-up', `${warmUpSeconds}`],
+    ...(row.mode === 'handshake' ? [] : ofMessages),
+    ...(row.binary ? ['--binary'] : []),
+  ]);
+  await eventOf(load, server, 'measuring');
+  const before = cpuSeconds(server.pid);
+  await eventOf(load, server, 'measured');
+  const after = cpuSeconds(server.pid);
+  const rss = residentBytes(server.pid);
+  const result = await resultOf(load, server);
+  const cpu = before === undefined || after === undefined ? undefined : after - before;
+  const { p99 } = result.latencyMs;
+  const figures: Figures = {
+    ...rates(result.messages, result.seconds, cpu),
+    ...(p99 === null ? {} : { p99Ms: p99 }),
+    ...(rss === undefined ? {} : { rssMiB: rss / MIB }),
+    loadCpuShare: result.cpuSeconds / result.seconds,
+  };
+  return { figures, wrong: result.wrong, failed: result.failed };
+}
+
+async function takeIdle(row: IdleRow, rival: Rival, setting: Setting): Promise<Taken> {
+  await using server = startServer(rival, 'echo', setting.cores?.measured, setting);
+  const port = await portOf(server);
+  await collected(server);
+  const before = residentBytes(server.pid);
+  // It is interrupted as soon as memory has been looked at.
+  await using load = startLoad(port, setting, [
+    ...['--mode', 'idle', '--connections', `${row.connections}`],
+    ...['--duration', `${PATIENCE_MS / 1000}`, '--warm-up', '0'],
+  ]);
+  await eventOf(load, server, 'measuring');
+  const grown = residentBytes(server.pid);
+  await collected(server);
+  const after = residentBytes(server.pid);
+  load.interrupt();
+  const { failed } = await resultOf(load, server);
+  if (before === undefined || grown === undefined || after === undefined) {
+    throw new ProgramError('memory of other processes cannot be read on this system');
+  }
+  const figures: Figures = {
+    bytesPerConnection: (after - before) / row.connections,
+    bytesPerConnectionBeforeGc: (grown - before) / row.connections,
+    rssMiB: after / MIB,
+  };
+  return { figures, wrong: 0, failed };
+}
+
+async function takeClient(row: ClientRow, rival: Rival, setting: Setting): Promise<Taken> {
+  const echo = findRival('aperto');
+  if ('missing' in echo) throw new ProgramError(echo.missing);
+  await using server = startServer(echo, 'echo', setting.cores?.other, setting);
+  const what = `ws://127.0.0.1:${await portOf(server)}/`;
+  const { size, inFlight } = row;
+  // Not before it has ended may the server go.
+  return await takeProgram('clients', rival, setting, { what, size, inFlight });
+}
+
+function takeMemory(row: MemoryRow, rival: Rival, setting: Setting): Promise<Taken> {
+  return takeProgram('memory', rival, setting, { what: row.work, size: row.size, inFlight: 1 });
+}
+
+/** A program that measures itself. */
+async function takeProgram(
+  folder: string,
+  rival: Rival,
+  setting: Setting,
+  { what, size, inFlight }: Pick<Asked, 'what' | 'size' | 'inFlight'>,
+): Promise<Taken> {
+  const command = [
+    ...rival.command,
+    ...[programPath(folder, rival), what, '--size', `${size}`, '--in-flight', `${inFlight}`],
+    ...['--duration', `${setting.durationSeconds}`, '--warm-up', `${setting.warmUpSeconds}`],
+  ];
+  const core = setting.cores?.measured;
+  const patience = patienceMs(setting);
+  await using program = new Program(rival.name, command, core, patience, rival.environment);
+  const result = await program.object();
+  if (!isSelfMeasured(result)) throw new ProgramError(`${rival.name} told no result`);
+  const figures: Figures = {
+    ...rates(result.messages, result.seconds, result.cpuSeconds),
+    rssMiB: result.rssBytes / MIB,
+  };
+  return { figures, wrong: result.wrong, failed: 0 };
+}
+
+function isSelfMeasured(value: object): value is SelfMeasured {
+  return 'messages' in value && 'cpuSeconds' in value && 'rssBytes' in value;
+}
+
+function rates(messages: number, seconds: number, cpu: number | undefined): Figures {
+  return {
+    messagesPerSecond: messages / seconds,
+    // What took no measurable time cannot be told by it.
+    ...(cpu === undefined || cpu === 0 ? {} : { messagesPerCpuSecond: messages / cpu }),
+  };
+}
+
+// --- Servers
+
+function startServer(
+  rival: Rival,
+  work: 'echo' | 'broadcast',
+  core: number | undefined,
+  setting: Setting,
+): Program {
+  const command = [...rival.command, programPath('servers', rival), work];
+  const name = `the server of ${rival.name}`;
+  return new Program(name, command, core, 2 * patienceMs(setting), rival.environment);
+}
+
+async function portOf(server: Program): Promise<number> {
+  const line = await server.line();
+  const port = /^port (\d+)$/.exec(line)?.[1];
+  if (port === undefined) throw new ProgramError(`the server said ${JSON.stringify(line)}`);
+  return Number(port);
+}
+
+async function collected(server: Program): Promise<void> {
+  server.tell('collect');
+  await server.line();
+}
+
+function programPath(folder: string, { file }: Rival): string {
+  return join(import.meta.dirname, folder, `${file}.js`);
+}
+
+// --- The load: `aperto bench`
+
+/** What is read of its result. */
+interface LoadResult {
+  readonly seconds: number;
+  readonly messages: number;
+  readonly wrong: number;
+  readonly failed: number;
+  readonly latencyMs: { readonly p99: number | null };
+  readonly cpuSeconds: number;
+}
+
+function startLoad(port: number, setting: Setting, options: readonly string[]): Program {
+  const url = `ws://127.0.0.1:${port}/`;
+  const command = [process.execPath, aperto, 'bench', url, '--json', ...options];
+  return new Program('the load', command, setting.cores?.other, patienceMs(setting));
+}
+
+/**
+ * Waits for an event of the load.
+ * @throws {ProgramError} that tells of the server where that has ended: the load's troubles come from it.
+ */
+async function eventOf(load: Program, server: Program, name: string): Promise<object> {
+  try {
+    for (;;) {
+      const told = await load.object();
+      if ('event' in told && told.event === name) return told;
+    }
+  } catch (error) {
+    throw server.problem === undefined ? error : new ProgramError(server.problem);
+  }
+}
+
+/** @throws {ProgramError} also where the server has ended meanwhile. */
+async function resultOf(load: Program, server: Program): Promise<LoadResult> {
+  const told = await eventOf(load, server, 'result');
+  if (server.problem !== undefined) throw new ProgramError(server.problem);
+  if (isLoadResult(told)) return told;
+  throw new ProgramError('the load told no result');
+}
+
+function isLoadResult(value: object): value is LoadResult {
+  return 'latencyMs' in value && 'cpuSeconds' in value && 'messages' in value;
+}
+
+function patienceMs({ durationSeconds, warmUpSeconds }: Settings): number {
+  return (durationSeconds + warmUpSeconds) * 1000 + PATIENCE_MS;
+}

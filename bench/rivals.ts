@@ -1,0 +1,92 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+export type RivalName = 'aperto' | 'ws' | 'ws+bufferutil' | 'websocket' | 'faye-websocket' | 'bun';
+
+export const rivalNames: readonly RivalName[] = [
+  'aperto',
+  'ws',
+  'ws+bufferutil',
+  'bun',
+  'websocket',
+  'faye-websocket',
+];
+
+/** What the others are compared with. */
+export const YARDSTICK: RivalName = 'ws';
+
+export interface Rival {
+  readonly name: RivalName;
+  readonly version: string;
+  /** The programs' file name, in servers/, clients/ and memory/. */
+  readonly file: string;
+  /** Runs a JavaScript file that is appended. */
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+const require = createRequire(import.meta.url);
+const node = [process.execPath, '--expose-gc'];
+
+/** The rival, or why it cannot be run here. */
+export function findRival(name: RivalName): Rival | { readonly missing: string } {
+  switch (name) {
+    case 'aperto':
+    case 'websocket':
+    case 'faye-websocket':
+      return { name, version: versionOf(name), file: name, command: node, environment: {} };
+    case 'ws': {
+      // It uses bufferutil where that can be found, and here another rival brings it along.
+      const environment = { WS_NO_BUFFER_UTIL: '1' };
+      return { name, version: versionOf('ws'), file: 'ws', command: node, environment };
+    }
+    case 'ws+bufferutil': {
+      const version = `${versionOf('ws')}+${versionOf('bufferutil')}`;
+      return { name, version, file: 'ws', command: node, environment: {} };
+    }
+    case 'bun':
+      return findBun();
+  }
+}
+
+function findBun(): Rival | { readonly missing: string } {
+  for (const path of bunPaths()) {
+    const { status, stdout } = spawnSync(path, ['--version'], { encoding: 'utf8' });
+    if (status !== 0) continue;
+    const version = stdout.trim();
+    return { name: 'bun', version, file: 'bun', command: [path], environment: {} };
+  }
+  return { missing: 'not installed on this platform' };
+}
+
+/** Its install script moves the binary; where that was not run it is still in the platform's package. */
+function bunPaths(): string[] {
+  const system = process.platform === 'win32' ? 'windows' : process.platform;
+  const processor = process.arch === 'arm64' ? 'aarch64' : process.arch;
+  const binary = process.platform === 'win32' ? 'bun.exe' : 'bun';
+  const platform = `@oven/bun-${system}-${processor}`;
+  return [
+    ['bun', 'bun.exe'],
+    [platform, binary],
+    [`${platform}-musl`, binary],
+  ].flatMap(([name = '', file = '']) => {
+    const folder = folderOf(name);
+    return folder === undefined ? [] : [join(folder, 'bin', file)];
+  });
+}
+
+function folderOf(packageName: string): string | undefined {
+  try {
+    return dirname(require.resolve(`${packageName}/package.json`));
+  } catch {
+    return undefined;
+  }
+}
+
+function versionOf(packageName: string): string {
+  const path = require.resolve(`${packageName}/package.json`);
+  const manifest: { version: string } = JSON.parse(readFileSync(path, 'utf8'));
+  return manifest.version;
+}

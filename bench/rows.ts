@@ -1,0 +1,172 @@
+import type { RivalName } from './rivals.ts';
+
+interface RowBase {
+  /** The benchmark's name, a slash, the row's. */
+  readonly id: string;
+  readonly title: string;
+  readonly rivals: readonly RivalName[];
+  /** The id of the row that this one is with more to do: what a message costs is set beside it. */
+  readonly growsFrom?: string;
+}
+
+/** A server under load from another process. */
+export interface ServerRow extends RowBase {
+  readonly kind: 'server';
+  readonly mode: 'echo' | 'fan-out' | 'handshake';
+  readonly connections: number;
+  readonly size: number;
+  readonly inFlight: number;
+  readonly binary: boolean;
+  /** How many times the warm-up it takes: more where little is done in one. Default 1. */
+  readonly warmUps?: number;
+}
+
+/** A server's memory with idle connections. */
+export interface IdleRow extends RowBase {
+  readonly kind: 'idle';
+  readonly connections: number;
+}
+
+/** A client of Aperto's echo server. */
+export interface ClientRow extends RowBase {
+  readonly kind: 'client';
+  readonly size: number;
+  readonly inFlight: number;
+}
+
+/** One connection in memory, without sockets. */
+export interface MemoryRow extends RowBase {
+  readonly kind: 'memory';
+  readonly work: 'parse' | 'write';
+  readonly size: number;
+}
+
+export type Row = ServerRow | IdleRow | ClientRow | MemoryRow;
+
+const fromMemory: readonly RivalName[] = ['aperto', 'ws', 'websocket', 'faye-websocket'];
+const everyone: readonly RivalName[] = ['aperto', 'ws', 'bun', 'websocket', 'faye-websocket'];
+/** Where messages are large enough that native code to unmask them shows. */
+const withNative = (rivals: readonly RivalName[]): readonly RivalName[] =>
+  rivals.flatMap((name) => (name === 'ws' ? [name, 'ws+bufferutil'] : [name]));
+
+const KIB = 1024;
+
+function echo(
+  name: string,
+  title: string,
+  rivals: readonly RivalName[],
+  load: Pick<ServerRow, 'connections' | 'size' | 'inFlight'> & Partial<ServerRow>,
+): ServerRow {
+  return {
+    kind: 'server',
+    mode: 'echo',
+    binary: false,
+    id: `echo/${name}`,
+    title,
+    rivals,
+    ...load,
+  };
+}
+
+function fanOut(
+  name: string,
+  rivals: readonly RivalName[],
+  connections: number,
+  inFlight: number,
+  growth: Pick<RowBase, 'growsFrom'> = {},
+): ServerRow {
+  const title = `text, ${count(connections)} subscribers, 100 B, ${inFlight} in flight`;
+  const load = { connections, inFlight, size: 100, binary: false };
+  const id = `fan-out/${name}`;
+  return { kind: 'server', mode: 'fan-out', id, title, rivals, ...load, ...growth };
+}
+
+function inMemory(work: MemoryRow['work'], name: string, size: number, about: string): MemoryRow {
+  const rivals = work === 'parse' ? withNative(fromMemory) : fromMemory;
+  const title = `text, ${about}, ${work === 'parse' ? 'from' : 'to'} memory`;
+  return { kind: 'memory', id: `${work}/${name}`, title, rivals, work, size };
+}
+
+function count(number: number): string {
+  return number.toLocaleString('en');
+}
+
+const small = { connections: 100, size: 20, inFlight: 1 };
+const growsFromSmall = { growsFrom: 'echo/20-B' };
+const growsFromThousand = { growsFrom: 'fan-out/1-in-flight' };
+
+/** All that is measured, in this order. */
+export const allRows: readonly Row[] = [
+  inMemory('parse', '20-B', 20, '20 B, many in a chunk'),
+  inMemory('parse', '1-KiB', KIB, '1 KiB'),
+  inMemory('parse', '64-KiB', 64 * KIB, '64 KiB'),
+  inMemory('write', '20-B', 20, '20 B, 16 in a tick'),
+  inMemory('write', '1-KiB', KIB, '1 KiB, 16 in a tick'),
+  echo('20-B', 'text, 100 connections, 20 B, 1 in flight', everyone, small),
+  echo('20-B-16-in-flight', 'text, 100 connections, 20 B, 16 in flight', everyone, {
+    ...small,
+    inFlight: 16,
+  }),
+  echo('4-KiB', 'text, 50 connections, 4 KiB, 1 in flight', withNative(everyone), {
+    connections: 50,
+    size: 4 * KIB,
+    inFlight: 1,
+  }),
+  echo('64-KiB', 'text, 10 connections, 64 KiB, 1 in flight', withNative(everyone), {
+    connections: 10,
+    size: 64 * KIB,
+    inFlight: 1,
+  }),
+  echo('1-MiB', 'binary, 4 connections, 1 MiB, 1 in flight', withNative(everyone), {
+    connections: 4,
+    size: KIB * KIB,
+    inFlight: 1,
+    binary: true,
+  }),
+  echo('1000-connections', 'text, 1,000 connections, 20 B, 1 in flight', ['aperto', 'ws', 'bun'], {
+    ...small,
+    connections: 1_000,
+    ...growsFromSmall,
+  }),
+  echo('5000-connections', 'text, 5,000 connections, 20 B, 1 in flight', ['aperto', 'ws', 'bun'], {
+    ...small,
+    connections: 5_000,
+    ...growsFromSmall,
+  }),
+  fanOut('1-in-flight', everyone, 1_000, 1),
+  fanOut('8-in-flight', everyone, 1_000, 8),
+  fanOut('10-subscribers', ['aperto'], 10, 1, growsFromThousand),
+  fanOut('100-subscribers', ['aperto'], 100, 1, growsFromThousand),
+  fanOut('10000-subscribers', ['aperto'], 10_000, 1, growsFromThousand),
+  {
+    kind: 'idle',
+    id: 'idle/10000-connections',
+    title: 'memory a connection, 10,000 idle',
+    rivals: everyone,
+    connections: 10_000,
+  },
+  {
+    kind: 'client',
+    id: 'client/64-in-flight',
+    title: 'text, 1 connection, 20 B, 64 in flight',
+    rivals: everyone,
+    size: 20,
+    inFlight: 64,
+  },
+  {
+    kind: 'server',
+    mode: 'handshake',
+    id: 'handshake/50-connections',
+    title: 'handshakes, 50 connections opened and closed over and over (5 times the warm-up)',
+    rivals: everyone,
+    connections: 50,
+    size: 0,
+    inFlight: 1,
+    binary: false,
+    warmUps: 5,
+  },
+];
+
+export function benchmarkOf(row: { readonly id: string }): string {
+  return row.id.slice(0, row.id.indexOf('/'));
+}

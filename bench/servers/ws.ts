@@ -1,0 +1,23 @@
+import { WebSocketServer } from 'ws';
+import { askedWork, ready } from './control.ts';
+import { portOf } from './listening.ts';
+
+const isEcho = askedWork() === 'echo';
+const server = new WebSocketServer({
+  port: 0,
+  host: '127.0.0.1',
+  perMessageDeflate: false,
+  clientTracking: !isEcho,
+});
+server.on('connection', (socket) => {
+  socket.on('error', (error) => console.error(error));
+  socket.on(
+    'message',
+    isEcho
+      ? (data, isBinary) => socket.send(data, { binary: isBinary })
+      : (data, isBinary) => {
+          for (const client of server.clients) client.send(data, { binary: isBinary });
+        },
+  );
+});
+server.on('listening', () => ready(portOf(server.address())));
