@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { refusalResponse } from '../protocol/handshake/server-response.ts';
@@ -10,12 +9,6 @@ const LINGER_MS = 2_000;
 const MAX_EARLY_BYTES = 64 * 1024;
 
 function ignoreError(): void {}
-
-/** The request's target names `websocket` among the protocols to upgrade to. */
-export function asksForWebSocket(request: IncomingMessage): boolean {
-  const upgrade = request.headers.upgrade ?? '';
-  return upgrade.split(',').some((token) => token.trim().toLowerCase() === 'websocket');
-}
 
 /**
  * Answers an upgrade with an HTTP response and ends the connection. What the client sent behind its

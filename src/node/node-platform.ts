@@ -1,5 +1,5 @@
 import { isAscii, isUtf8 } from 'node:buffer';
-import { createHash, randomFillSync } from 'node:crypto';
+import { hash, randomFillSync } from 'node:crypto';
 import type { Platform } from '../protocol/platform.ts';
 import { LARGE_BUFFER, returnBuffer, takeBuffer } from './buffer-pool.ts';
 
@@ -121,5 +121,5 @@ export const nodePlatform: Platform = {
     return masks[masksUsed++] as number;
   },
 
-  sha1Base64: (text) => createHash('sha1').update(text, 'latin1').digest('base64'),
+  sha1Base64: (text) => hash('sha1', text, 'base64'),
 };

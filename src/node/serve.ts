@@ -5,9 +5,10 @@ import {
   type ServerOptions as TlsServerOptions,
 } from 'node:https';
 import { ApertoError, errorTable } from '../protocol/errors.ts';
+import { HeaderFields } from '../protocol/handshake/header-fields.ts';
+import { asksForWebSocket } from '../protocol/handshake/server-handshake.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { LONGEST_TIMER_MS } from './deadline.ts';
-import { asksForWebSocket } from './http1-upgrade.ts';
 import type { PeerTopics } from './peer.ts';
 import { Routes } from './routes.ts';
 import { type AttachOptions, Server } from './server.ts';
@@ -58,7 +59,7 @@ export async function listen<Data>(
   http.maxHeadersCount = 0;
   const server = new Server(http, true, topics, options);
   http.on('request', answerPlain(options, limits));
-  if (options.sharedReadBuffer ?? true) await trySharedReads();
+  if (tls === undefined && (options.sharedReadBuffer ?? true)) await trySharedReads();
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
     const listening = (): void => {
@@ -86,7 +87,7 @@ function answerPlain<Data>(options: ServeOptions<Data>, limits: Limits): Request
   const { request: application } = options;
   return (request: IncomingMessage, response: ServerResponse) => {
     const onRoute = routes.find(request.url ?? '/') !== undefined;
-    if (onRoute && asksForWebSocket(request)) {
+    if (onRoute && asksForWebSocket(new HeaderFields(request.rawHeaders))) {
       // Node takes a request for an upgrade only where Connection says so; a proxy may have lost that.
       answer(response, 400, `${errorTable.CONNECTION_MISSING.message}\n`, {});
     } else if (application !== undefined) {

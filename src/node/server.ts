@@ -1,28 +1,19 @@
-import type { Server as HttpServer, IncomingMessage } from 'node:http';
+import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { CloseCode } from '../protocol/close-codes.ts';
 import { connectionSettings } from '../protocol/connection-settings.ts';
-import { ApertoError, type ErrorCode, errorTable } from '../protocol/errors.ts';
-import { HeaderFields } from '../protocol/handshake/header-fields.ts';
-import { normaliseHosts } from '../protocol/handshake/host.ts';
-import { type Acceptance, checkUpgrade, refusal } from '../protocol/handshake/server-handshake.ts';
+import { ApertoError } from '../protocol/errors.ts';
 import { acceptResponse } from '../protocol/handshake/server-response.ts';
-import { type Limits, resolveLimits } from '../protocol/limits.ts';
+import type { Limits } from '../protocol/limits.ts';
 import { encodeCloseReason, type Sendable } from './data.ts';
 import { deadline } from './deadline.ts';
-import { asksForWebSocket, refuseUpgrade, WaitingSocket } from './http1-upgrade.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer, type PeerTopics, publishTo } from './peer.ts';
 import { PeerSession, type SessionSettings } from './peer-session.ts';
-import { passAsPlainRequest } from './plain-request.ts';
-import { RejectUpgrade } from './reject-upgrade.ts';
-import { type ResolvedRoute, type Route, Routes } from './routes.ts';
+import type { ResolvedRoute, Route } from './routes.ts';
 import { checkSharedReadBuffer, trySharedReads } from './shared-read-buffer.ts';
-import { UnansweredRequests } from './unanswered-requests.ts';
-import { UpgradeRequest } from './upgrade-request.ts';
+import { type GrantedUpgrade, Upgrades } from './upgrades.ts';
 
 export interface AttachOptions<Data> {
   /** By path: exact (`/chat`), a prefix (`/rooms/*`), or any (`*`). The most specific wins. */
@@ -54,20 +45,13 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #http: HttpServer | HttpsServer;
   readonly #ownsHttp: boolean;
   readonly #topics: PeerTopics;
-  readonly #limits: Limits;
-  readonly #routes: Routes<Data>;
-  readonly #hosts: readonly string[] | undefined;
+  readonly #upgrades: Upgrades<Data>;
   readonly #sharedReadBuffer: boolean;
   readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
   readonly #settingsOf = new Map<ResolvedRoute<Data>, SessionSettings<Peer<Data>>>();
   readonly #peers = new Set<Peer<Data>>();
-  /** Sockets that Node has lost sight of and that are no session: not yet, or refused. */
-  readonly #waiting = new Set<Duplex>();
   /** Under TLS, all of them: `closeAllConnections` knows none whose TLS handshake is not finished. */
   readonly #encrypted = new Set<Socket>();
-  readonly #unanswered: UnansweredRequests;
-  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
-    this.#upgrade(request, socket, head);
   #dropped = 0;
   #whenEmpty: (() => void) | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
@@ -82,14 +66,15 @@ export class Server<Data = undefined> implements AsyncDisposable {
     this.#http = http;
     this.#ownsHttp = ownsHttp;
     this.#topics = topics;
-    this.#limits = resolveLimits(options.limits);
-    this.#routes = new Routes(options.routes, this.#limits);
-    this.#hosts = options.hosts === undefined ? undefined : normaliseHosts(options.hosts);
     this.#sharedReadBuffer = checkSharedReadBuffer(options.sharedReadBuffer ?? ownsHttp);
     this.#onError = options.onError?.bind(options) ?? ((error) => console.error(error));
     if (this.#sharedReadBuffer) void trySharedReads();
-    this.#unanswered = new UnansweredRequests(http);
-    http.on('upgrade', this.#onUpgrade);
+    this.#upgrades = new Upgrades(http, ownsHttp, options, {
+      isClosing: () => this.#closing !== undefined,
+      accept: (upgrade) => this.#accept(upgrade),
+      report: (error) => this.report(error),
+      checkEmpty: () => this.#checkEmpty(),
+    });
     if (ownsHttp && 'setSecureContext' in http) watchSockets(http, this.#encrypted);
   }
 
@@ -133,153 +118,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
     return this.#topics.count(topic);
   }
 
-  // --- The opening handshake
+  // --- Connections
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const url = request.url ?? '/';
-    const route = asksForWebSocket(request) ? this.#routes.find(url) : undefined;
-    if (route === undefined) {
-      this.#notOurs(request, socket);
-      return;
-    }
-    if (this.#unanswered.has(socket)) {
-      socket.destroy();
-      return;
-    }
-    if (this.#closing !== undefined) {
-      this.#refuse(socket, 'SERVER_CLOSING');
-      return;
-    }
-    const answer = checkUpgrade(
-      {
-        method: request.method ?? '',
-        httpVersion: request.httpVersion,
-        fields: new HeaderFields(request.rawHeaders),
-      },
-      {
-        protocols: route.protocols,
-        origins: route.origins,
-        hosts: this.#hosts,
-        encrypted: socket instanceof TLSSocket,
-        maxHeaders: this.#limits.maxHeaders,
-      },
-      nodePlatform,
-    );
-    if ('reject' in answer) {
-      this.#refuse(socket, answer.reject);
-      return;
-    }
-    const kept = new UpgradeRequest(request);
-    const { upgrade } = route.handlers;
-    if (upgrade === undefined) {
-      // Where there is no `upgrade`, there is nothing for `data` to be.
-      this.#accept(route, answer, kept, undefined as Data, socket, head);
-      return;
-    }
-    void this.#decide(route, answer, kept, socket, head);
-  }
-
-  /** An upgrade that no route is for: others may want it, and a server of our own answers for us. */
-  #notOurs(request: IncomingMessage, socket: Duplex): void {
-    if (this.#http.listenerCount('upgrade') > 1) return;
-    const isWebSocket = asksForWebSocket(request);
-    if (this.#ownsHttp && isWebSocket) {
-      this.#refuse(socket, 'NO_ROUTE');
-      return;
-    }
-    if (!this.#unanswered.isAlone && passAsPlainRequest(this.#http, request, socket)) {
-      this.#watchEnd(socket);
-      return;
-    }
-    this.#refuse(socket, isWebSocket ? 'NO_ROUTE' : 'UPGRADE_MISSING');
-  }
-
-  #refuse(socket: Duplex, code: ErrorCode): void {
-    const { status, headers } = refusal(code);
-    this.#answer(socket, status, headers, `${errorTable[code].message}\n`);
-  }
-
-  #answer(
-    socket: Duplex,
-    status: number,
-    headers: Readonly<Record<string, string>>,
-    body?: string,
-  ): void {
-    refuseUpgrade(socket, status, headers, body);
-    this.#watchEnd(socket);
-  }
-
-  /** Has `close` cut the socket off where it does not end by itself. */
-  #watchEnd(socket: Duplex): void {
-    if (socket.destroyed) {
-      this.#checkEmpty();
-      return;
-    }
-    this.#waiting.add(socket);
-    socket.on('close', () => this.#left(socket));
-  }
-
-  async #decide(
-    route: ResolvedRoute<Data>,
-    acceptance: Acceptance,
-    request: UpgradeRequest,
-    socket: Duplex,
-    head: Buffer,
-  ): Promise<void> {
-    const waiting = new WaitingSocket(socket, head, () => this.#left(socket));
-    this.#waiting.add(socket);
-    let timedOut = false;
-    const timer = deadline(this.#limits.handshakeTimeoutMs, () => {
-      timedOut = true;
-      waiting.finish();
-      this.#waiting.delete(socket);
-      this.#refuse(socket, 'UPGRADE_TIMEOUT');
-    });
-    // The socket keeps the process, while it is there.
-    timer?.unref();
-    let decided: { data: Data } | { error: unknown };
-    try {
-      // `upgrade` may be a method that uses its object.
-      decided = { data: await (route.handlers.upgrade?.(request) as Data | Promise<Data>) };
-    } catch (error) {
-      decided = { error };
-    }
-    clearTimeout(timer);
-    if ('error' in decided && !(decided.error instanceof RejectUpgrade)) this.report(decided.error);
-    if (timedOut) return;
-    this.#waiting.delete(socket);
-    // Whoever has left is not answered: a late 101 would open a connection to nobody.
-    if (waiting.gone) {
-      socket.destroy();
-      return;
-    }
-    const early = waiting.finish();
-    if ('data' in decided) {
-      if (this.#closing !== undefined) this.#refuse(socket, 'SERVER_CLOSING');
-      else this.#accept(route, acceptance, request, decided.data, socket, early);
-    } else if (decided.error instanceof RejectUpgrade) {
-      this.#rejectAs(decided.error, socket);
-    } else this.#refuse(socket, 'UPGRADE_FAILED');
-  }
-
-  #rejectAs({ status, headers, body }: RejectUpgrade, socket: Duplex): void {
-    try {
-      this.#answer(socket, status, headers, body);
-    } catch (error) {
-      // It was changed after it was made.
-      this.report(error);
-      this.#refuse(socket, 'UPGRADE_FAILED');
-    }
-  }
-
-  #accept(
-    route: ResolvedRoute<Data>,
-    acceptance: Acceptance,
-    request: UpgradeRequest,
-    data: Data,
-    socket: Duplex,
-    head: Buffer,
-  ): void {
+  #accept({ route, acceptance, request, data, socket, head }: GrantedUpgrade<Data>): void {
     const session = new PeerSession<Peer<Data>>(
       socket,
       acceptance.protocol,
@@ -322,13 +163,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
     this.#checkEmpty();
   }
 
-  #left(socket: Duplex): void {
-    this.#waiting.delete(socket);
-    this.#checkEmpty();
-  }
-
+  /** Perhaps nothing is left that closing has to wait for. */
   #checkEmpty(): void {
-    if (this.#peers.size === 0 && this.#waiting.size === 0) this.#whenEmpty?.();
+    if (this.#peers.size === 0 && this.#upgrades.waiting.size === 0) this.#whenEmpty?.();
   }
 
   /** @internal Tells of an error that is no peer's. */
@@ -361,10 +198,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   async #close(code: number, reason: string, timeoutMs: number): Promise<void> {
     const timer = deadline(timeoutMs, () => this.#cutOff());
     const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;
-    if (!this.#ownsHttp) {
-      this.#unanswered.stop();
-      this.#http.off('upgrade', this.#onUpgrade);
-    }
+    if (!this.#ownsHttp) this.#upgrades.stop();
     for (const peer of this.#peers) peer.close(code, reason);
     await new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
@@ -383,7 +217,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
 
   #cutOff(): void {
     for (const peer of this.#peers) peer.terminate();
-    for (const socket of this.#waiting) socket.destroy();
+    for (const socket of this.#upgrades.waiting) socket.destroy();
     if (this.#ownsHttp) this.#http.closeAllConnections();
     for (const socket of this.#encrypted) socket.destroy();
   }

@@ -64,7 +64,10 @@ export function takeOver(socket: Duplex, onread: OnReadOpts): Socket | undefined
 
 function moveConnection(socket: Socket, onread: OnReadOpts): Socket | undefined {
   const handle: unknown = Reflect.get(socket, '_handle');
-  if (typeof handle !== 'object' || handle === null) return undefined;
+  // What `onread` needs of it; some runtimes have handles without.
+  if (typeof handle !== 'object' || handle === null || !('useUserBuffer' in handle)) {
+    return undefined;
+  }
   const options = { handle, allowHalfOpen: true, onread };
   const fresh = new Socket(options);
   fresh.pause();

@@ -88,8 +88,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     // One that reads into the shared buffer has none.
     stream.on('data', onData);
     // Who watched the stream until now may have left it paused.
-    if (this.#rest === undefined) stream.resume();
-    else stream.pause();
+    this.#setReading();
     // A stream that was destroyed before has told its 'close' to nobody.
     if (stream.destroyed) process.nextTick(() => this.streamClosed());
   }
@@ -121,8 +120,15 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     const more = chunk.subarray(start, end);
     if (rest !== undefined) this.#rest = Buffer.concat([rest, more]);
     else this.#rest = borrowed ? Buffer.from(more) : more;
+    this.#setReading();
+  }
+
+  /** Reads while there is room for what comes. */
+  #setReading(): void {
+    const rest = this.#rest;
     // Who is held is read on a little: a connection that is not read does not tell of its end.
-    if (!this.#held || this.#rest.length >= HELD_BYTES) this.#stream.pause();
+    if (rest === undefined || (this.#held && rest.length < HELD_BYTES)) this.#stream.resume();
+    else this.#stream.pause();
   }
 
   /** Many small frames in one read: others come first before we go on. */
@@ -141,7 +147,10 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     if (rest !== undefined) {
       this.#rest = undefined;
       this.#feed(rest, rest.length, false);
-      if (this.#rest !== undefined || this.#held) return;
+      if (this.#rest !== undefined || this.#held) {
+        this.#setReading();
+        return;
+      }
     }
     if (this.#closed) this.#finish();
     else if (this.#ended) this.connection.transportEnded();

@@ -193,7 +193,7 @@ export async function withApplication(
   assert.equal(closes, opens, 'close once for each open');
 }
 
-/** The test over TCP and over TLS. */
+/** The test over TCP, which is read into the shared buffer, and over TLS, which is read by 'data'. */
 export function testOverBoth(name: string, run: (tls: boolean) => Promise<void>): void {
   test(name, () => run(false));
   test(`${name} (TLS)`, () => run(true));

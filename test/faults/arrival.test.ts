@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { attach } from '../../dist/index.js';
+import { trySharedReads } from '../../dist/node/shared-read-buffer.js';
 import { shown, testOverBoth, withApplication } from './application.ts';
 import { ACCEPT, dial, handshake } from './raw-client.ts';
 import {
@@ -67,13 +68,21 @@ async function play(
   return answer;
 }
 
-test('fault 39: every split point, and one byte a packet: the same events and answers', async () => {
+/** Bytes read so far from a socket's connection, also where that has been moved to another socket. */
+function countReads(socket: Socket): () => number {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  assert.ok(typeof handle === 'object' && handle !== null);
+  return () => Number(Reflect.get(handle, 'bytesRead'));
+}
+
+async function splitEverywhere(sharedReadBuffer: boolean): Promise<void> {
   const http = createServer();
-  const byPort = new Map<number | undefined, Socket>();
-  http.on('connection', (socket) => byPort.set(socket.remotePort, socket));
+  const byPort = new Map<number | undefined, () => number>();
+  http.on('connection', (socket) => byPort.set(socket.remotePort, countReads(socket)));
   const events = new Map<number | undefined, string[]>();
   const closed: Promise<unknown>[] = [];
   const server = attach<{ seen: string[] }>(http, {
+    sharedReadBuffer,
     routes: {
       '/': {
         upgrade: () => ({ seen: [] }),
@@ -97,7 +106,7 @@ test('fault 39: every split point, and one byte a packet: the same events and an
   await new Promise<void>((resolve) => {
     http.listen(0, '127.0.0.1', resolve);
   });
-  assert.equal(typeof server.port, 'number');
+  await trySharedReads();
 
   const run = async (script: Buffer, cuts: readonly number[]): Promise<string> => {
     const raw = await dial(server.port, false);
@@ -105,14 +114,16 @@ test('fault 39: every split point, and one byte a packet: the same events and an
     raw.write(handshake({ fields: { 'x-at': String(mine) } }));
     const head = await raw.readHead();
     assert.equal(head.get('sec-websocket-accept'), ACCEPT);
-    const before = byPort.get(mine)?.bytesRead ?? 0;
-    const base = before - Buffer.byteLength(handshake());
+    const bytesRead = byPort.get(mine);
+    assert.ok(bytesRead !== undefined);
+    const base = bytesRead() - Buffer.byteLength(handshake());
     const bounds = [0, ...cuts, script.length];
     const pieces = bounds.slice(1).map((end, at) => script.subarray(bounds[at], end));
-    const answer = await play(raw, pieces, (bytes) => {
-      const socket = byPort.get(mine);
-      return socket === undefined || socket.destroyed || socket.bytesRead - base >= bytes;
-    });
+    const answer = await play(
+      raw,
+      pieces,
+      (bytes) => events.has(mine) || bytesRead() - base >= bytes,
+    );
     await within(
       'the close event',
       (async () => {
@@ -135,7 +146,13 @@ test('fault 39: every split point, and one byte a packet: the same events and an
   await new Promise((resolve) => {
     http.close(resolve);
   });
-});
+}
+
+for (const sharedReadBuffer of [true, false]) {
+  const way = sharedReadBuffer ? 'shared buffer' : "'data'";
+  test(`fault 39: every split point, and one byte a packet: the same events and answers (${way})`, () =>
+    splitEverywhere(sharedReadBuffer));
+}
 
 testOverBoth(
   'fault 39: a byte at a time, and all at once, with the next frame behind',

@@ -129,7 +129,7 @@ test('fault 56: 100,000 pings from a peer that never reads: bounded, then termin
   const limits = {
     controlFrameBurst: unlimited,
     controlFramesPerSecond: unlimited,
-    stallTimeoutMs: 300,
+    stallTimeoutMs: 1000,
   };
   let count = 0;
   let most = 0;

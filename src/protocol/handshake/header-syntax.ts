@@ -65,6 +65,8 @@ export function trimOws(text: string): string {
  * so let `websoc\u212Aet` pass.
  */
 export function asciiLowerCase(text: string): string {
+  // What is all ASCII, as nearly everything is, has no such letters.
+  if (/^\p{ASCII}*$/u.test(text)) return text.toLowerCase();
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 

@@ -66,6 +66,11 @@ function refusalHeaders(code: ErrorCode): Readonly<Record<string, string>> {
   }
 }
 
+/** Whether a request asks for an upgrade to WebSocket, well or badly (RFC 6455 4.2.1 (3)). */
+export function asksForWebSocket(fields: HeaderFields): boolean {
+  return fields.hasToken('upgrade', 'websocket');
+}
+
 /**
  * Judges an opening handshake (RFC 6455 4.2.1). What is not HTTP as it should be is told first, then
  * what is not WebSocket, then who may not connect.
@@ -96,7 +101,7 @@ export function checkUpgrade(
   if (hasLength || fields.values('transfer-encoding').length > 0) return refusal('REQUEST_BODY');
 
   // RFC 6455 4.2.1 (3): Upgrade contains `websocket`.
-  if (!fields.hasToken('upgrade', 'websocket')) return refusal('UPGRADE_MISSING');
+  if (!asksForWebSocket(fields)) return refusal('UPGRADE_MISSING');
   // RFC 6455 4.2.1 (4): Connection contains `upgrade`.
   if (!fields.hasToken('connection', 'upgrade')) return refusal('CONNECTION_MISSING');
   // RFC 6455 4.2.1 (6): the version is 13. Before the key, whose form is the version's to say.
