@@ -1,14 +1,11 @@
-import { ApertoError } from '../index.ts';
 import { JsonReport } from './bench-json.ts';
 import { benchOptions } from './bench-options.ts';
 import { TextReport } from './bench-text.ts';
+import { connectFailure } from './connect-failure.ts';
 import type { LoadPlan } from './load/load.ts';
 import { type LoadResult, runLoad } from './load/run-load.ts';
 import { visible } from './transcript.ts';
-import { CommandError, UsageError } from './usage.ts';
-
-/** Codes of errors that the command line can be blamed for. */
-const misuse: ReadonlySet<string> = new Set(['INVALID_URL', 'INVALID_PROTOCOL', 'INVALID_HEADER']);
+import { CommandError } from './usage.ts';
 
 /** `aperto bench`: loads a server and measures it. Resolves to the exit code. */
 export async function bench(args: readonly string[]): Promise<number> {
@@ -33,7 +30,7 @@ export async function bench(args: readonly string[]): Promise<number> {
     await closed;
     return complaints.length === 0 ? 0 : 1;
   } catch (error) {
-    throw explained(error);
+    throw connectFailure(error);
   } finally {
     report.end();
   }
@@ -54,19 +51,4 @@ function complaintsOf(plan: LoadPlan, result: LoadResult, interrupted: boolean):
   if (isNothing)
     complaints.push(`no ${plan.mode === 'handshake' ? 'handshake' : 'message'} was counted`);
   return complaints;
-}
-
-/** The error that tells a person why a connection could not be opened. */
-function explained(error: unknown): unknown {
-  if (!(error instanceof ApertoError)) return error;
-  if (misuse.has(error.code)) return new UsageError(error.message);
-  const { cause } = error;
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code === 'EMFILE' || code === 'ENFILE') {
-    return new CommandError(
-      'too many open files: each connection takes one; raise the limit (ulimit -n), or open fewer with --connections',
-    );
-  }
-  const body = error.response?.body.trim().slice(0, 500) ?? '';
-  return new CommandError(body === '' ? error.message : `${error.message}\n${visible(body)}`);
 }

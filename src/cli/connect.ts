@@ -7,12 +7,10 @@ import {
 } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApertoError, type ClientPeer, connect as dial } from '../index.ts';
+import { connectFailure } from './connect-failure.ts';
 import { type ConnectCommandOptions, connectOptions } from './connect-options.ts';
 import { type Happening, type TranscriptOptions, transcriptLine, visible } from './transcript.ts';
-import { CommandError, UsageError } from './usage.ts';
 
-/** Codes of errors that the command line can be blamed for. */
-const misuse: ReadonlySet<string> = new Set(['INVALID_URL', 'INVALID_PROTOCOL', 'INVALID_HEADER']);
 /** The codes of a clean close: normal, going away, none. */
 const clean: ReadonlySet<number> = new Set([1000, 1001, 1005]);
 
@@ -72,10 +70,7 @@ class ConnectCommand {
         drain: () => this.#onRoom?.(),
       });
     } catch (error) {
-      if (!(error instanceof ApertoError)) throw error;
-      if (misuse.has(error.code)) throw new UsageError(error.message);
-      const body = error.response?.body.trim().slice(0, 500) ?? '';
-      throw new CommandError(body === '' ? error.message : `${error.message}\n${visible(body)}`);
+      throw connectFailure(error);
     }
   }
 
