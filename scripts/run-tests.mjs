@@ -1,4 +1,5 @@
-// Runs the built tests: `npm test`, or `npm test -- protocol/frames` for those whose path contains that.
+// Runs the built tests: `npm test`, or `npm test -- protocol/frames` for those whose path contains that;
+// `--without browser/` leaves out those whose path contains that; `--timeout 120000` is what a file may take, in ms.
 // Prints each skipped test with its reason at the end. In CI a skip is a failure.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const inCi = process.env.CI === 'true';
@@ -16,16 +18,35 @@ const inCi = process.env.CI === 'true';
 /** What the tests of a folder need beyond npm, as scripts/install-test-tools.sh names it. */
 const toolsOfFolder = { 'browser/': ['chromium', 'firefox-esr'] };
 
-const fileTimeoutMs = 2 * 60_000;
-
 process.exitCode = await main(process.argv.slice(2));
 
-async function main(filters) {
-  const sources = testSources().filter(
-    (path) => filters.length === 0 || filters.some((filter) => path.includes(filter)),
-  );
+async function main(args) {
+  console.log(`run-tests: Node ${process.version}, ${process.execPath}`);
+  let wanted;
+  try {
+    wanted = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        without: { type: 'string', multiple: true, default: [] },
+        timeout: { type: 'string', default: '120000' },
+      },
+    });
+  } catch (error) {
+    console.error(`run-tests: ${error.message}`);
+    return 2;
+  }
+  const timeoutMs = Number(wanted.values.timeout);
+  if (!(timeoutMs > 0)) {
+    console.error(`run-tests: ${wanted.values.timeout} is no number of milliseconds`);
+    return 2;
+  }
+  const { positionals: filters, values } = wanted;
+  const sources = testSources()
+    .filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)))
+    .filter((path) => !values.without.some((part) => path.includes(part)));
   if (sources.length === 0) {
-    console.error(`run-tests: no test matches ${filters.join(' ')}`);
+    console.error(`run-tests: no test matches ${args.join(' ')}`);
     return 2;
   }
   // The list comes from the sources, so that what is left in build/ of a deleted test does not run.
@@ -36,7 +57,7 @@ async function main(filters) {
     return 2;
   }
   if (!installTools(sources) && inCi) return 1;
-  return await runFiles(files);
+  return await runFiles(files, timeoutMs);
 }
 
 /** Paths below test/, with forward slashes; the slow browser tests first, so that no core waits for them at the end. */
@@ -63,14 +84,14 @@ function installTools(sources) {
   return status === 0;
 }
 
-async function runFiles(files) {
+async function runFiles(files, timeoutMs) {
   let failures = 0;
   let passes = 0;
   const skips = [];
   const events = run({
     files,
     concurrency: Math.min(availableParallelism(), 4),
-    timeout: fileTimeoutMs,
+    timeout: timeoutMs,
   });
   events.on('test:fail', ({ name, todo, file }) => {
     if (todo === undefined) failures += 1;

@@ -104,34 +104,24 @@ export class FrameBatch {
 
   /** All of it, where `isOneBuffer`. */
   takeBytes(): Uint8Array {
+    const fill = this.#fill as Buffer;
     this.bytes = 0;
-    return this.#fill?.subarray(0, this.position) ?? NOTHING;
+    return fill.subarray(0, this.position);
   }
 
-  /**
-   * Hands the stream as many parts as make a piece; returns their size. The last write of them has the
-   * callback.
-   */
-  writePiece(stream: Writable, pieceSize: number, done: (error?: Error | null) => void): number {
+  /** Hands the stream as many parts as make a piece; returns their size. */
+  writePiece(stream: Writable, pieceSize: number): number {
     if (this.#fill !== undefined) this.#fillToParts(this.#fill);
     let size = 0;
     stream.cork();
-    for (;;) {
+    while (size < pieceSize && this.#partsAt < this.#parts.length) {
       const part = this.#parts[this.#partsAt] as Uint8Array;
-      const room = pieceSize - size;
-      if (part.length > room) {
-        this.#parts[this.#partsAt] = part.subarray(room);
-        stream.write(part.subarray(0, room), done);
-        size = pieceSize;
-        break;
-      }
-      this.#partsAt++;
-      size += part.length;
-      if (size === pieceSize || this.#partsAt === this.#parts.length) {
-        stream.write(part, done);
-        break;
-      }
-      stream.write(part);
+      const fits = part.length <= pieceSize - size;
+      const bytes = fits ? part : part.subarray(0, pieceSize - size);
+      stream.write(bytes);
+      size += bytes.length;
+      if (fits) this.#partsAt++;
+      else this.#parts[this.#partsAt] = part.subarray(bytes.length);
     }
     stream.uncork();
     this.bytes -= size;
@@ -159,6 +149,5 @@ export class FrameBatch {
   }
 }
 
-const NOTHING = new Uint8Array(0);
 /** Shared by all batches that have none; never added to. */
 const NONE: never[] = [];

@@ -52,12 +52,10 @@ export class Outbox implements FrameSink {
   #leaving: FrameBatch | undefined = undefined;
   /** Bytes of the one write that the stream has not taken yet. */
   #inFlight = 0;
-  readonly #onWritten: (error?: Error | null) => void;
 
   constructor(stream: Duplex, owner: OutboxOwner) {
     this.#stream = stream;
     this.#owner = owner;
-    this.#onWritten = this.#written.bind(this);
   }
 
   /** Whether the stream is behind: what is sent now has to wait. */
@@ -150,7 +148,7 @@ export class Outbox implements FrameSink {
   writeAtOnce(frames: Uint8Array): boolean {
     const isIdle = this.#next === undefined && this.#inFlight === 0 && !this.corked;
     if (!isIdle || this.#closed || frames.length > PIECE) return false;
-    this.#stream.write(frames, this.#onWritten);
+    this.#stream.write(frames);
     if (this.#stream.writableLength > 0) {
       this.bufferedAmount += frames.length;
       this.#waitFor(frames.length);
@@ -161,7 +159,7 @@ export class Outbox implements FrameSink {
   /** What nearly always is to be written: one buffer's frames, which the stream takes at once. */
   #writeBuffer(batch: FrameBatch): void {
     const size = batch.bytes;
-    this.#stream.write(batch.takeBytes(), this.#onWritten);
+    this.#stream.write(batch.takeBytes());
     if (this.#stream.writableLength > 0) {
       this.#leaving = batch;
       this.#waitFor(size);
@@ -176,8 +174,13 @@ export class Outbox implements FrameSink {
     return this.#stream instanceof Socket;
   }
 
+  /**
+   * A write has not been taken at once: waits until it is. Only then is there a callback, on a write of
+   * nothing behind it, since one on each write would cost a turn of the tick queue each.
+   */
   #waitFor(size: number): void {
     this.#inFlight = size;
+    this.#stream.write(NOTHING, (error) => this.#written(error));
     this.#owner.onBlocked();
   }
 
@@ -186,7 +189,7 @@ export class Outbox implements FrameSink {
     const batch = this.#leaving;
     if (batch === undefined) return;
     while (batch.bytes > 0) {
-      const size = batch.writePiece(this.#stream, PIECE, this.#onWritten);
+      const size = batch.writePiece(this.#stream, PIECE);
       if (this.#stream.writableLength > 0) {
         this.#waitFor(size);
         return;
@@ -197,9 +200,9 @@ export class Outbox implements FrameSink {
     batch.release(this.#reuses);
   }
 
-  #written(error?: Error | null): void {
-    // The stream has failed, and closes. A callback may also come late, of a write that was taken at once.
-    if (error || this.#closed || this.#inFlight === 0 || this.#stream.writableLength > 0) return;
+  #written(error: Error | null | undefined): void {
+    // The stream has failed, and closes.
+    if (error || this.#closed) return;
     this.bufferedAmount -= this.#inFlight;
     this.#inFlight = 0;
     this.#writeLeaving();
@@ -218,3 +221,5 @@ export class Outbox implements FrameSink {
     this.bufferedAmount = 0;
   }
 }
+
+const NOTHING = new Uint8Array(0);

@@ -39,7 +39,9 @@ export class FakeSocket extends Socket {
   }
 
   #offer(write: PendingWrite): void {
-    if (this.atOnce) this.#finish(write);
+    // A write of nothing waits only for those before it.
+    if (write.chunks.every(({ length }) => length === 0)) write.done();
+    else if (this.atOnce) this.#finish(write);
     else this.#pending = write;
   }
 
@@ -50,19 +52,20 @@ export class FakeSocket extends Socket {
     done();
   }
 
-  /** Takes the write that waits. False where none does. */
-  accept(): boolean {
+  /** Takes the write that waits, and lets Node's stream tell of it. False where none does. */
+  async accept(): Promise<boolean> {
     const pending = this.#pending;
     if (pending === undefined) return false;
     this.#pending = undefined;
     this.#finish(pending);
+    await new Promise<void>((resolve) => process.nextTick(resolve));
     return true;
   }
 
   /** Takes all there is, and from here on at once. */
-  takeAll(): void {
+  async takeAll(): Promise<void> {
     this.atOnce = true;
-    while (this.accept());
+    while (await this.accept());
   }
 
   get received(): Buffer {

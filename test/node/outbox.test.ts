@@ -51,7 +51,7 @@ describe('writing at once', () => {
     assert.equal(outbox.bufferedAmount, 5);
     assert.ok(outbox.blocked);
     assert.equal(outbox.writeAtOnce(fresh(5)), false, 'behind what the stream has not taken');
-    socket.takeAll();
+    await socket.takeAll();
     await nextTurn();
     assert.equal(outbox.bufferedAmount, 0);
     outbox.close();
@@ -106,8 +106,8 @@ describe('batches', () => {
       await nextTurn();
     }
     assert.equal(outbox.bufferedAmount, 8);
-    assert.ok(socket.accept());
-    assert.ok(socket.accept());
+    assert.ok(await socket.accept());
+    assert.ok(await socket.accept());
     assert.deepEqual(socket.writes.map(String), ['first', 'abc']);
     assert.equal(outbox.bufferedAmount, 0);
     assert.equal(outbox.blocked, false);
@@ -129,7 +129,7 @@ describe('batches', () => {
     outbox.append(large);
     await nextTurn();
     const amounts: number[] = [];
-    while (socket.accept()) amounts.push(outbox.bufferedAmount);
+    while (await socket.accept()) amounts.push(outbox.bufferedAmount);
     assert.deepEqual(amounts, [700_000 - 262_144, 700_000 - 524_288, 0]);
     assert.equal(progress, 3);
     assert.equal(blocked, 3);
@@ -143,7 +143,7 @@ describe('batches', () => {
     outbox.append(large);
     await nextTurn();
     large.fill(2);
-    socket.accept();
+    await socket.accept();
     assert.ok(socket.received.equals(large), 'the bytes were copied');
   });
 });
@@ -163,7 +163,7 @@ describe('a queue that is discarded', () => {
     assert.equal(outbox.bufferedAmount, 5);
     put(outbox, Buffer.from('new'));
     outbox.messagesQueued(1);
-    socket.takeAll();
+    await socket.takeAll();
     assert.equal(String(socket.received), 'kept new');
     assert.equal(outbox.discard(), 0);
   });
@@ -181,7 +181,7 @@ describe('a queue that is discarded', () => {
     outbox.append(payload);
     outbox.messagesQueued(1);
     const dropped = outbox.discard();
-    socket.takeAll();
+    await socket.takeAll();
     await nextTurn();
     const kept = dropped === 0 ? [first, header, payload] : [first];
     assert.ok(socket.received.equals(Buffer.concat(kept)), `${socket.received.length} bytes`);
@@ -194,7 +194,7 @@ describe('a queue that is discarded', () => {
     outbox.messagesQueued(1);
     assert.ok(outbox.blocked, 'a large batch leaves before the tick ends');
     assert.equal(outbox.discard(), 0);
-    socket.takeAll();
+    await socket.takeAll();
     assert.equal(socket.takenBytes, 300_000);
   });
 });
@@ -211,7 +211,7 @@ describe('the end', () => {
     put(outbox, fresh(100));
     await nextTurn();
     assert.equal(outbox.bufferedAmount, 0);
-    socket.takeAll();
+    await socket.takeAll();
     assert.equal(socket.takenBytes, 100);
   });
 });
@@ -276,7 +276,7 @@ test('whatever is sent, and however slowly it is taken: the same bytes, and a tr
           case 'take':
             // What a stream did not take at once it takes in a later turn.
             await nextTurn();
-            socket.accept();
+            await socket.accept();
             break;
           case 'cork':
           case 'uncork':
@@ -288,7 +288,7 @@ test('whatever is sent, and however slowly it is taken: the same bytes, and a tr
         checkCount();
       }
       outbox.flush();
-      socket.takeAll();
+      await socket.takeAll();
       await nextTurn();
       assert.equal(outbox.bufferedAmount, 0);
       assert.ok(socket.received.equals(Buffer.concat(sent)));

@@ -47,7 +47,7 @@ describe('handlers that take their time', () => {
     await nextTurn();
     socket.atOnce = false;
     while (peer.state === 'open') peer.send(Buffer.alloc(500));
-    socket.takeAll();
+    await socket.takeAll();
     socket.push(clientFrame(TEXT, 'more work'));
     await nextTurn();
     socket.push(clientFrame(CLOSE, closePayload(1013)));

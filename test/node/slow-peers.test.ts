@@ -24,7 +24,7 @@ describe('a peer that takes nothing', () => {
     }
     assert.ok(peer.bufferedAmount <= 10_200, `${peer.bufferedAmount}`);
     assert.equal(peer.send('more'), false);
-    socket.takeAll();
+    await socket.takeAll();
     const frames = socket.frames();
     const last = frames.pop();
     assert.equal(last?.first, CLOSE);
@@ -62,7 +62,7 @@ describe('a peer that takes nothing', () => {
     assert.equal(dropped(), peer.dropped);
     assert.equal(results.at(-1), false);
     assert.equal(drains, 0);
-    socket.takeAll();
+    await socket.takeAll();
     assert.equal(drains, 1);
     const delivered = socket.frames().map(({ payload }) => payload[0]);
     assert.deepEqual(delivered, [...Array(100 - peer.dropped).keys()]);
@@ -76,7 +76,7 @@ describe('a peer that takes nothing', () => {
       peer.send(Buffer.alloc(500, at));
       assert.ok(peer.bufferedAmount <= 11_000, `${peer.bufferedAmount}`);
     }
-    socket.takeAll();
+    await socket.takeAll();
     const delivered = socket.frames().map(({ payload }) => payload[0]);
     assert.equal(delivered.at(-1), 99);
     assert.equal(delivered.length + peer.dropped, 100);
@@ -109,7 +109,7 @@ describe('a peer that takes nothing', () => {
           socket.atOnce = false;
           let sent = 0;
           for (const now of program) {
-            if (now === 'accept') socket.accept();
+            if (now === 'accept') await socket.accept();
             else if (now === 'turn') await nextTurn();
             else if (now === 'ping') peer.ping();
             else {
@@ -119,9 +119,9 @@ describe('a peer that takes nothing', () => {
             }
           }
           await nextTurn();
-          socket.takeAll();
+          await socket.takeAll();
           await nextTurn();
-          socket.takeAll();
+          await socket.takeAll();
           assert.equal(peer.bufferedAmount, 0);
           const delivered = socket
             .frames()
@@ -160,7 +160,7 @@ test('drain follows each time that send returned false', async () => {
     for (let more = cycle % 3; more > 0; more--) peer.send(Buffer.alloc(size));
     if (cycle % 2 === 0) await nextTurn();
     assert.equal(drains, cycle - 1);
-    socket.takeAll();
+    await socket.takeAll();
     await nextTurn();
     assert.equal(drains, cycle, `cycle ${cycle}`);
     assert.equal(peer.bufferedAmount, 0);
@@ -181,7 +181,7 @@ test('what drain sends goes out, and drain comes again', async () => {
   });
   socket.atOnce = false;
   while (left > 0 && peer.send(Buffer.alloc(400, left--)));
-  while (socket.accept()) await nextTurn();
+  while (await socket.accept()) await nextTurn();
   assert.equal(left, 0);
   assert.ok(drains > 10, `${drains}`);
   assert.equal(socket.frames().length, 50);
@@ -195,7 +195,7 @@ describe('pings and a peer that takes data slowly', () => {
     await nextTurn();
     for (const payload of ['a', 'b', 'c']) socket.push(clientFrame(PING, payload));
     await nextTurn();
-    socket.takeAll();
+    await socket.takeAll();
     const frames = socket.frames().map(({ first, payload }) => [first, String(payload)]);
     assert.deepEqual(frames, [
       [TEXT, 'first'],
@@ -224,7 +224,7 @@ describe('time', () => {
     peer.send(Buffer.alloc(20_000_000));
     for (let second = 0; second < 150; second++) {
       clock += 1_000;
-      if (second % 3 === 0) assert.ok(socket.accept());
+      if (second % 3 === 0) assert.ok(await socket.accept());
       session.wake(clock);
     }
     assert.equal(peer.state, 'open');
@@ -240,7 +240,7 @@ describe('time', () => {
     for (let tick = 0; tick < 1_000; tick++) {
       clock += 100;
       for (let at = 0; at < 30; at++) peer.send(Buffer.alloc(500));
-      socket.accept();
+      await socket.accept();
       session.wake(clock);
       for (let at = 0; at < 30; at++) peer.send(Buffer.alloc(500));
     }
@@ -276,7 +276,7 @@ describe('time', () => {
       clock += 20_000;
       session.wake(clock);
       assert.equal(peer.state, 'open', `write ${at}`);
-      socket.accept();
+      await socket.accept();
     }
     peer.terminate();
   });

@@ -56,7 +56,10 @@ test('it succeeds where all pass, and prints the closing lines', () => {
 
 test('it fails where one fails, hangs, or cannot be loaded', () => {
   assert.equal(run({ built: { one: passing, two: failing } }).status, 1);
-  assert.equal(run({ built: { one: passing, two: endless } }).status, 1);
+  // From Node 24 on, a test that can no longer end keeps its process until the time is up.
+  const { status, stdout } = run({ built: { one: passing, two: endless } }, ['--timeout', '1000']);
+  assert.match(stdout, /✖ ends early/);
+  assert.equal(status, 1);
   assert.equal(run({ built: { one: passing, two: 'this is no JavaScript' } }).status, 1);
 });
 
@@ -87,6 +90,31 @@ test('it runs only what is asked for', () => {
   const { status, stderr } = run({ built }, ['c/']);
   assert.equal(status, 2);
   assert.match(stderr, /no test matches c\//);
+});
+
+test('it leaves out what it is told to', () => {
+  const built = { 'a/one': passing, 'b/two': failing, 'c/two': failing };
+  assert.equal(run({ built }, ['--without', 'b/', '--without', 'c/']).status, 0);
+  assert.equal(run({ built }, ['two', '--without', 'b/']).status, 1);
+  const { status, stderr } = run({ built }, ['b/', '--without', 'two']);
+  assert.equal(status, 2);
+  assert.match(stderr, /no test matches b\/ --without two/);
+});
+
+test('it refuses options that it does not know, and times that are none', () => {
+  const unknown = run({ built: { one: passing } }, ['--wihtout', 'b/']);
+  assert.equal(unknown.status, 2);
+  assert.match(unknown.stderr, /^run-tests: .*--wihtout/);
+  for (const time of ['', '0', 'soon']) {
+    const { status, stderr } = run({ built: { one: passing } }, [`--timeout=${time}`]);
+    assert.equal(status, 2);
+    assert.match(stderr, /is no number of milliseconds/);
+  }
+});
+
+test('it says which Node runs', () => {
+  const { stdout } = run({ built: { one: passing } });
+  assert.ok(stdout.startsWith(`run-tests: Node ${process.version}, ${process.execPath}\n`), stdout);
 });
 
 test('in CI, a run of no test is a failure', () => {
