@@ -4,13 +4,14 @@
  */
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
+import { nodePlatform } from './node/node-platform.ts';
 import type { PeerSession } from './node/peer-session.ts';
 import { listen, type ServeOptions } from './node/serve.ts';
 import { type AttachOptions, Server } from './node/server.ts';
 import { Topics } from './topics/topics.ts';
 
 function newTopics(): Topics<PeerSession<unknown>> {
-  return new Topics((task) => process.nextTick(task));
+  return new Topics((task) => process.nextTick(task), nodePlatform);
 }
 
 /**

@@ -14,7 +14,7 @@ export interface Platform {
    * @param length that number, where `utf8Length` was asked for it already.
    */
   encodeUtf8(text: string, target: Uint8Array, at: number, length?: number): number;
-  /** Memory for a message, with whatever is in it. */
+  /** Memory for a message or for frames, with whatever is in it, of the kind that is quickest to send. */
   allocate(size: number): Uint8Array;
   /** As `allocate`, perhaps larger, for a while: `returnScratch` gives it back. To lose it is no harm. */
   takeScratch(size: number): Uint8Array;

@@ -1,4 +1,5 @@
 import { joinFrames, type PreparedMessage } from '../protocol/messages/prepared-message.ts';
+import type { Platform } from '../protocol/platform.ts';
 
 /** Who can be subscribed. */
 export interface Subscriber {
@@ -24,6 +25,7 @@ export class Topics<S extends Subscriber> {
   readonly #subscribers = new Map<string, Set<S>>();
   readonly #topics = new Map<S, Set<string>>();
   readonly #atEndOfTick: (task: () => void) => void;
+  readonly #platform: Platform;
   readonly #flushTask = (): void => {
     this.#scheduled = false;
     this.#deliver(true);
@@ -36,8 +38,9 @@ export class Topics<S extends Subscriber> {
   #batchTo: Set<S> | undefined = undefined;
   #batchExcept: S | undefined = undefined;
 
-  constructor(atEndOfTick: (task: () => void) => void) {
+  constructor(atEndOfTick: (task: () => void) => void, platform: Platform) {
     this.#atEndOfTick = atEndOfTick;
+    this.#platform = platform;
   }
 
   subscribe(subscriber: S, topic: string): void {
@@ -94,7 +97,7 @@ export class Topics<S extends Subscriber> {
     this.#batchBytes = 0;
     this.#batchTo = undefined;
     this.#batchExcept = undefined;
-    const frames = joinFrames(batch);
+    const frames = joinFrames(batch, this.#platform);
     const messages = batch.length;
     for (const subscriber of subscribers) {
       if (subscriber !== except) subscriber.deliver(frames, messages, last);

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { prepareMessage } from '../../dist/index.js';
 import { type Subscriber, Topics } from '../../dist/topics/topics.js';
+import { testPlatform } from '../protocol/test-platform.ts';
 import { decodeFrames } from '../reference-codec.ts';
 
 class Member implements Subscriber {
@@ -24,7 +25,7 @@ const atOnce = (task: () => void): void => task();
 
 test('delivers in the order of subscription, to all but one', () => {
   const log: string[] = [];
-  const topics = new Topics<Member>(atOnce);
+  const topics = new Topics<Member>(atOnce, testPlatform);
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new Member(name, log)) as [
     Member,
     Member,
@@ -40,7 +41,7 @@ test('delivers in the order of subscription, to all but one', () => {
 describe('within a tick', () => {
   function setUp() {
     const tasks: (() => void)[] = [];
-    const topics = new Topics<Recorder>((task) => tasks.push(task));
+    const topics = new Topics<Recorder>((task) => tasks.push(task), testPlatform);
     const [a, b] = [new Recorder(), new Recorder()];
     for (const member of [a, b]) topics.subscribe(member, 't');
     const endTick = (): void => {
@@ -136,7 +137,7 @@ describe('within a tick', () => {
 
 test('one that leaves during a delivery is not delivered to, and harms nobody', () => {
   const log: string[] = [];
-  const topics = new Topics<Member>(atOnce);
+  const topics = new Topics<Member>(atOnce, testPlatform);
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new Member(name, log)) as [
     Member,
     Member,
@@ -168,7 +169,7 @@ test('behaves as a table of pairs', () => {
     fc.property(steps, (program) => {
       const log: string[] = [];
       const members = new Map(['a', 'b', 'c', 'd'].map((name) => [name, new Member(name, log)]));
-      const topics = new Topics<Member>(atOnce);
+      const topics = new Topics<Member>(atOnce, testPlatform);
       let pairs: { who: string; topic: string }[] = [];
       for (const { do: action, who, topic } of program) {
         const member = members.get(who) as Member;

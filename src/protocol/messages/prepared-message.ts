@@ -15,7 +15,7 @@ export class PreparedMessage {
     const isText = typeof data === 'string';
     const length = isText ? platform.utf8Length(data) : data.length;
     this.opcode = isText ? TEXT : BINARY;
-    this.frame = new Uint8Array(headerSize(length) + length);
+    this.frame = platform.allocate(headerSize(length) + length);
     this.payloadStart = writeHeader(this.frame, 0, this.opcode, length, false);
     if (isText) platform.encodeUtf8(data, this.frame, this.payloadStart, length);
     else this.frame.set(data, this.payloadStart);
@@ -23,12 +23,12 @@ export class PreparedMessage {
 }
 
 /** The frames of several messages one behind the other, as a server sends them. */
-export function joinFrames(messages: readonly PreparedMessage[]): Uint8Array {
+export function joinFrames(messages: readonly PreparedMessage[], platform: Platform): Uint8Array {
   const [first] = messages;
   if (messages.length === 1 && first !== undefined) return first.frame;
   let size = 0;
   for (const message of messages) size += message.frame.length;
-  const frames = new Uint8Array(size);
+  const frames = platform.allocate(size);
   let at = 0;
   for (const message of messages) {
     frames.set(message.frame, at);

@@ -26,7 +26,7 @@ test('bytes are copied: what happens to them later does not matter', () => {
 
 test('several are joined in order; one alone is its own frame, not a copy', () => {
   const messages = ['a', 'bc', ''].map((text) => new PreparedMessage(text, testPlatform));
-  const { frames, rest } = decodeFrames(joinFrames(messages));
+  const { frames, rest } = decodeFrames(joinFrames(messages, testPlatform));
   assert.equal(rest.length, 0);
   assert.deepEqual(
     frames.map(({ opcode, payload }) => [opcode, String.fromCharCode(...payload)]),
@@ -36,5 +36,5 @@ test('several are joined in order; one alone is its own frame, not a copy', () =
       [1, ''],
     ],
   );
-  assert.equal(joinFrames(messages.slice(0, 1)), messages[0]?.frame);
+  assert.equal(joinFrames(messages.slice(0, 1), testPlatform), messages[0]?.frame);
 });
