@@ -41,7 +41,7 @@ export class Outbox implements FrameSink {
   /** Bytes that the stream has not taken, frame headers included. */
   bufferedAmount = 0;
 
-  readonly #stream: Duplex;
+  #stream: Duplex;
   readonly #owner: OutboxOwner;
   #closed = false;
   /** Whether this one is among those that wait for the end of the tick. */
@@ -66,6 +66,11 @@ export class Outbox implements FrameSink {
   /** Whether the stream is gone: what is sent goes nowhere. */
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Goes on with another stream, in place of one that has nothing left to take. */
+  moveTo(stream: Duplex): void {
+    this.#stream = stream;
   }
 
   // --- The sink of the frame sender

@@ -24,7 +24,7 @@ export interface AttachOptions<Data> {
   /**
    * Whether plain TCP and Unix sockets are read into one buffer that all connections share, which is
    * faster; ignored where a trial at the start shows that the runtime cannot. It moves each connection to
-   * a socket of its own: what the HTTP server told its 'connection' listeners about hears nothing of its
+   * a socket of its own when something comes on it: what the HTTP server told its 'connection' listeners about hears nothing of its
    * end any more. Default: true with `serve`, false with `attach`.
    */
   readonly sharedReadBuffer?: boolean;

@@ -48,14 +48,19 @@ export function sharedReading(
   };
 }
 
+/** Whether the stream is of the kind that `takeOver` is for. */
+export function canBeTakenOver(stream: Duplex): stream is Socket {
+  // A class derived from Socket, such as TLS's, does more than pass bytes on.
+  return works && stream instanceof Socket && stream.constructor === Socket;
+}
+
 /**
  * Moves the connection of a socket into a new one that reads into the shared buffer. Returns that, paused;
- * undefined where it cannot be done, and then nothing was. The old socket is dead afterwards and tells
+ * undefined where it cannot be done now, and then nothing was. The old socket is dead afterwards and tells
  * nobody when the connection ends.
  */
 export function takeOver(socket: Duplex, onread: OnReadOpts): Socket | undefined {
-  // A class derived from Socket, such as TLS's, does more than pass bytes on.
-  if (!works || !(socket instanceof Socket) || socket.constructor !== Socket) return undefined;
+  if (!canBeTakenOver(socket)) return undefined;
   const isOpen = !(socket.connecting || socket.destroyed);
   const hasEnded = socket.readableEnded || socket.writableEnded;
   const isIdle = socket.readableLength === 0 && socket.writableLength === 0;

@@ -7,7 +7,7 @@ import { ConnectionState } from '../protocol/connection-state.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { heartbeat, Timed } from './heartbeat.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
-import { sharedReading, takeOver } from './shared-read-buffer.ts';
+import { canBeTakenOver, sharedReading, takeOver } from './shared-read-buffer.ts';
 
 /** A write that waited at least this long can only have been taken because the peer made room. */
 const SIGN_OF_LIFE_MS = 1000;
@@ -24,6 +24,15 @@ type DrivenStream = Duplex & { [driverOf]?: StreamDriver<DriverSettings> };
 // One function each for all streams, so that a connection costs no closures.
 function onData(this: DrivenStream, chunk: Buffer): void {
   this[driverOf]?.chunkArrived(chunk, chunk.length, false);
+}
+/** Only who has something to say is taken over: most connections are silent, and some are short. */
+function onDataToTakeOver(this: DrivenStream, chunk: Buffer): void {
+  this[driverOf]?.chunkArrived(chunk, chunk.length, false);
+  // Not while Node is still busy with this very read.
+  process.nextTick(takeOverDriven, this);
+}
+function takeOverDriven(stream: DrivenStream): void {
+  stream[driverOf]?.takeOver();
 }
 const reading = sharedReading(function (this: DrivenStream, bytes, size) {
   this[driverOf]?.chunkArrived(bytes, size, true);
@@ -55,7 +64,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   protected readonly connection: Connection;
   protected readonly outbox: Outbox;
   protected readonly settings: Settings;
-  readonly #stream: DrivenStream;
+  #stream: DrivenStream;
 
   #held = false;
   /** What arrived and is not parsed. */
@@ -66,14 +75,17 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   /** When the write that the stream is busy with was made; `NEVER` while it is not busy. */
   #blockedSince = NEVER;
 
-  constructor(given: Duplex, settings: Settings) {
+  constructor(stream: Duplex, settings: Settings) {
     super();
-    const taken = settings.sharedReadBuffer ? takeOver(given, reading) : undefined;
-    const stream: DrivenStream = taken ?? given;
-    this.#stream = stream;
     this.settings = settings;
+    this.#stream = stream;
     this.outbox = new Outbox(stream, this);
     this.connection = new Connection(this, this.outbox, settings);
+    this.#listen();
+  }
+
+  #listen(): void {
+    const stream = this.#stream;
     stream[driverOf] = this;
     stream.on('end', onEnd);
     stream.on('close', onClose);
@@ -85,8 +97,8 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     const stream = this.#stream;
     if (stream instanceof Socket) stream.setNoDelay(true);
     if (head.length > 0) this.chunkArrived(head, head.length, false);
-    // One that reads into the shared buffer has none.
-    stream.on('data', onData);
+    const isCandidate = this.settings.sharedReadBuffer && canBeTakenOver(stream);
+    stream.on('data', isCandidate ? onDataToTakeOver : onData);
     // Who watched the stream until now may have left it paused.
     this.#setReading();
     // A stream that was destroyed before has told its 'close' to nobody.
@@ -94,6 +106,18 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   // --- Reading
+
+  /** Goes on in a socket that reads into the shared buffer, if that can be now. */
+  takeOver(): void {
+    const before = this.#stream;
+    const stream = takeOver(before, reading);
+    if (stream === undefined) return;
+    delete before[driverOf];
+    this.#stream = stream;
+    this.outbox.moveTo(stream);
+    this.#listen();
+    this.#setReading();
+  }
 
   /**
    * Takes in `chunk[0, end)`.

@@ -252,7 +252,8 @@ describe('takeOver', () => {
     const address = http.address();
     assert.ok(typeof address === 'object' && address !== null);
     const peer = await dialTo(t, `ws://127.0.0.1:${address.port}`);
-    assert.ok(sockets.some(({ socket }) => wasMoved(socket)));
+    peer.pong();
+    await until('it to be moved', () => sockets.some(({ socket }) => wasMoved(socket)));
     let isClosed = false;
     http.close(() => {
       isClosed = true;

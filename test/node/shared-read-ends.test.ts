@@ -61,7 +61,7 @@ testEachWay('half-close: who has ended gets its answer', async (t, way) => {
   });
   const large = Buffer.alloc(300_000, 'x');
   const raw = await served.open();
-  served.checkWay();
+  await served.checkWay();
   raw.write(clientFrame(BINARY, large));
   raw.end();
   await raw.expectFrame(BINARY, large);
@@ -87,7 +87,7 @@ describe('in the middle of a read', () => {
       },
     });
     const raw = await served.open();
-    served.checkWay();
+    await served.checkWay();
     raw.write(clientFrame(TEXT, 'first'), clientFrame(TEXT, 'now'), ...behind);
     assert.deepEqual(await events.take(3), ['first', 'now', 'close 1006']);
     await raw.ending();

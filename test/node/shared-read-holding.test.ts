@@ -57,7 +57,7 @@ describe('a peer that is held', () => {
       const { inbox, route } = holding(gate);
       const served = await startWay(t, way, { routes: { '/': route } });
       const raw = await served.open(clientFrame(TEXT, 'hold'));
-      served.checkWay();
+      await served.checkWay();
       const bytes = many.bytes.subarray(0, kib * KIB);
       const messages = many.messages.slice(0, kib);
       raw.write(bytes.subarray(0, 100));

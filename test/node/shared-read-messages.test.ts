@@ -108,7 +108,7 @@ testEachWay('server: messages and pings that are kept stay what they were', asyn
     const raw = await served.open();
     all.push({ raw, peer: await opened.next(), sent: conversation(sender, clientFrame) });
   }
-  served.checkWay();
+  await served.checkWay();
   await writeInterleaved(all.map(({ raw, sent: { bytes } }) => ({ raw, bytes })));
   for (const { peer, raw, sent } of all) {
     const { messages, pings } = kept.get(peer) ?? assert.fail();
@@ -206,7 +206,7 @@ testEachWay(
       checkSameMessages(inbox, sent);
     });
     await Promise.all(rounds);
-    served.checkWay();
+    await served.checkWay();
   },
 );
 
@@ -265,7 +265,7 @@ describe('frames that reads cut', () => {
       },
     });
     const raw = await served.open();
-    served.checkWay();
+    await served.checkWay();
     await play(raw, scripted(clientFrame), seen);
   });
 
@@ -325,7 +325,7 @@ describe('what comes with the request', () => {
       await settle();
       raw.write(early.subarray(cut));
       checkSameMessages(await inbox.take(3), expected);
-      served.checkWay();
+      await served.checkWay();
       raw.destroy();
       await until('it to be gone', () => served.server.peers.size === 0);
     }

@@ -49,12 +49,14 @@ describe('the option sharedReadBuffer', () => {
         ...(sharedReadBuffer === undefined ? {} : { sharedReadBuffer }),
       });
       const sockets = watchSockets(t, 'server');
-      await dialTo(t, server.url);
+      const peer = await dialTo(t, server.url);
       assert.equal(await opened.next(), '127.0.0.1');
-      assert.deepEqual(
-        sockets.map(({ socket }) => wasMoved(socket)),
-        [moves],
-      );
+      await settle();
+      const moved = (): boolean[] => sockets.map(({ socket }) => wasMoved(socket));
+      assert.deepEqual(moved(), [false], 'who is silent is not moved');
+      peer.pong();
+      await settle();
+      assert.deepEqual(moved(), [moves]);
     });
 
     const moved = sharedReadBuffer === true;
@@ -116,12 +118,13 @@ describe('the option sharedReadBuffer', () => {
         ...options,
         message: (_, message) => inbox.put(message),
       });
+      peer.send('echo');
+      assert.equal(await inbox.next(), 'echo');
+      await settle();
       assert.deepEqual(
         sockets.map(({ socket }) => wasMoved(socket)),
         [moves],
       );
-      peer.send('echo');
-      assert.equal(await inbox.next(), 'echo');
       peer.close(1000);
       assert.equal((await within('the end', peer.closed)).code, 1000);
       // An agent has no place taken by it.
