@@ -37,6 +37,7 @@ export function attach<Data = undefined>(
 export { type ConnectOptions, connect } from './node/connect.ts';
 export { prepareMessage, type Sendable } from './node/data.ts';
 export type { ClientPeer, Peer } from './node/peer.ts';
+export type { Peers } from './node/peer-list.ts';
 export type { CloseInfo, PeerHandlers, SlowPeerPolicy } from './node/peer-session.ts';
 export { RejectUpgrade, type RejectUpgradeOptions } from './node/reject-upgrade.ts';
 export type { Route } from './node/routes.ts';

@@ -82,6 +82,8 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
   readonly remoteAddress: string | undefined;
   /** Messages dropped by the slow-peer policy. */
   dropped = 0;
+  /** In the list of the server's peers. */
+  place = -1;
 
   #reader: MessageReader | undefined = undefined;
   #needsDrain = false;

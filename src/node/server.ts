@@ -10,6 +10,7 @@ import { encodeCloseReason, type Sendable } from './data.ts';
 import { deadline } from './deadline.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer, type PeerTopics, publishTo } from './peer.ts';
+import { PeerList, type Peers } from './peer-list.ts';
 import { PeerSession, type SessionSettings } from './peer-session.ts';
 import type { ResolvedRoute, Route } from './routes.ts';
 import { checkSharedReadBuffer, trySharedReads } from './shared-read-buffer.ts';
@@ -23,9 +24,9 @@ export interface AttachOptions<Data> {
   readonly limits?: Partial<Limits>;
   /**
    * Whether plain TCP and Unix sockets are read into one buffer that all connections share, which is
-   * faster; ignored where a trial at the start shows that the runtime cannot. It moves each connection to
-   * a socket of its own when something comes on it: what the HTTP server told its 'connection' listeners about hears nothing of its
-   * end any more. Default: true with `serve`, false with `attach`.
+   * faster; ignored where a trial at the start shows that the runtime cannot. A connection is moved to
+   * another socket when something comes on it: the one that the HTTP server's 'connection' event told of
+   * hears nothing of its end any more. Default: true with `serve`, false with `attach`.
    */
   readonly sharedReadBuffer?: boolean;
   /** Where exceptions of handlers go. Default: `console.error`. */
@@ -49,7 +50,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #sharedReadBuffer: boolean;
   readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
   readonly #settingsOf = new Map<ResolvedRoute<Data>, SessionSettings<Peer<Data>>>();
-  readonly #peers = new Set<Peer<Data>>();
+  readonly #peers = new PeerList<Peer<Data>>();
   /** Under TLS, all of them: `closeAllConnections` knows none whose TLS handshake is not finished. */
   readonly #encrypted = new Set<Socket>();
   #dropped = 0;
@@ -78,8 +79,8 @@ export class Server<Data = undefined> implements AsyncDisposable {
     if (ownsHttp && 'setSecureContext' in http) watchSockets(http, this.#encrypted);
   }
 
-  /** The peers that are open or closing. */
-  get peers(): ReadonlySet<Peer<Data>> {
+  /** The peers that are open or closing. A loop over them goes over those that are there when it begins. */
+  get peers(): Peers<Peer<Data>> {
     return this.#peers;
   }
 
@@ -127,7 +128,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
       this.#sessionSettings(route),
       (made) => new Peer(made, this.#topics, request, data),
     );
-    this.#peers.add(session.peer);
+    this.#peers.add(session);
     const { handlers } = route;
     const answer = Buffer.from(acceptResponse(acceptance), 'latin1');
     session.open(
@@ -158,7 +159,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   }
 
   #ended(session: PeerSession<Peer<Data>>): void {
-    this.#peers.delete(session.peer);
+    this.#peers.remove(session);
     this.#topics.leave(session);
     this.#checkEmpty();
   }

@@ -12,6 +12,7 @@ import {
   connect,
   type Message,
   type Peer,
+  type Peers,
   prepareMessage,
   RejectUpgrade,
   type Route,
@@ -82,9 +83,9 @@ async function check(): Promise<void> {
     },
   });
   expectType<Same<typeof server, Server<Session>>>();
-  expectType<Same<typeof server.peers, ReadonlySet<Peer<Session>>>>();
-  // @ts-expect-error: the set is the server's.
-  server.peers.clear();
+  expectType<Same<typeof server.peers, Peers<Peer<Session>>>>();
+  // @ts-expect-error: the list is the server's.
+  server.peers.size = 0;
   // @ts-expect-error: read only.
   server.port = 80;
 
