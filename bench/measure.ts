@@ -58,7 +58,8 @@ function take(row: Row, rival: Rival, setting: Setting): Promise<Taken> {
 
 async function takeServer(row: ServerRow, rival: Rival, setting: Setting): Promise<Taken> {
   const work = row.mode === 'fan-out' ? 'broadcast' : 'echo';
-  await using server = startServer(rival, work, setting.cores?.measured, setting);
+  const { compressing } = row;
+  await using server = startServer(rival, work, setting.cores?.measured, setting, compressing);
   const port = await portOf(server);
   const { durationSeconds } = setting;
   const warmUpSeconds = setting.warmUpSeconds * (row.warmUps ?? 1);
@@ -68,6 +69,8 @@ async function takeServer(row: ServerRow, rival: Rival, setting: Setting): Promi
     ...['--duration', `${durationSeconds}`, '--warm-up', `${warmUpSeconds}`],
     ...(row.mode === 'handshake' ? [] : ofMessages),
     ...(row.binary ? ['--binary'] : []),
+    ...(compressing === undefined ? [] : ['--deflate', '--threshold', '0']),
+    ...(compressing === 'takeover' ? ['--takeover'] : []),
   ]);
   await eventOf(load, server, 'measuring');
   const before = cpuSeconds(server.pid);
@@ -170,8 +173,9 @@ function startServer(
   work: 'echo' | 'broadcast',
   core: number | undefined,
   setting: Setting,
+  compressing = 'none',
 ): Program {
-  const command = [...rival.command, programPath('servers', rival), work];
+  const command = [...rival.command, programPath('servers', rival), work, compressing];
   const name = `the server of ${rival.name}`;
   return new Program(name, command, core, 2 * patienceMs(setting), rival.environment);
 }

@@ -17,6 +17,8 @@ export interface ServerRow extends RowBase {
   readonly size: number;
   readonly inFlight: number;
   readonly binary: boolean;
+  /** How messages are compressed, all of them, at level 1. Default: not. */
+  readonly compressing?: 'no-takeover' | 'takeover';
   /** How many times the warm-up it takes: more where little is done in one. Default 1. */
   readonly warmUps?: number;
 }
@@ -81,6 +83,28 @@ function fanOut(
   return { kind: 'server', mode: 'fan-out', id, title, rivals, ...load, ...growth };
 }
 
+function compressed(
+  mode: ServerRow['mode'],
+  compressing: 'no-takeover' | 'takeover',
+  connections: number,
+  size: number,
+): ServerRow {
+  const how = compressing === 'takeover' ? 'takeover' : 'no takeover';
+  const whom = mode === 'echo' ? 'connections' : 'subscribers';
+  return {
+    kind: 'server',
+    mode,
+    id: `compression/${mode}-${compressing}`,
+    title: `JSON, ${mode}, ${count(connections)} ${whom}, ${size} B, ${how}`,
+    rivals: ['aperto', 'ws', 'bun'],
+    connections,
+    size,
+    inFlight: 1,
+    binary: false,
+    compressing,
+  };
+}
+
 function inMemory(work: MemoryRow['work'], name: string, size: number, about: string): MemoryRow {
   const rivals = work === 'parse' ? withNative(fromMemory) : fromMemory;
   const title = `text, ${about}, ${work === 'parse' ? 'from' : 'to'} memory`;
@@ -138,6 +162,9 @@ export const allRows: readonly Row[] = [
   fanOut('10-subscribers', ['aperto'], 10, 1, growsFromThousand),
   fanOut('100-subscribers', ['aperto'], 100, 1, growsFromThousand),
   fanOut('10000-subscribers', ['aperto'], 10_000, 1, growsFromThousand),
+  compressed('echo', 'no-takeover', 50, 512),
+  compressed('echo', 'takeover', 50, 512),
+  compressed('fan-out', 'no-takeover', 1_000, KIB),
   {
     kind: 'idle',
     id: 'idle/10000-connections',

@@ -43,7 +43,9 @@ declare const Bun: {
     readonly hostname: string;
     fetch(request: unknown, server: BunServer): unknown;
     readonly websocket: {
-      readonly perMessageDeflate: boolean;
+      readonly perMessageDeflate:
+        | false
+        | { readonly compress: BunContext; readonly decompress: BunContext };
       readonly maxPayloadLength: number;
       readonly backpressureLimit: number;
       open(socket: BunSocket): void;
@@ -52,13 +54,15 @@ declare const Bun: {
   }): BunServer;
 };
 
+type BunContext = 'shared' | 'dedicated';
+
 interface BunServer {
   readonly port: number;
   upgrade(request: unknown): boolean;
-  publish(topic: string, message: string | Uint8Array): number;
+  publish(topic: string, message: string | Uint8Array, compress?: boolean): number;
 }
 
 interface BunSocket {
-  send(message: string | Uint8Array): number;
+  send(message: string | Uint8Array, compress?: boolean): number;
   subscribe(topic: string): void;
 }

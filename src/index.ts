@@ -35,7 +35,7 @@ export function attach<Data = undefined>(
 }
 
 export { type ConnectOptions, connect } from './node/connect.ts';
-export { prepareMessage, type Sendable } from './node/data.ts';
+export { prepareMessage, type Sendable, type SendOptions } from './node/data.ts';
 export type { ClientPeer, Peer } from './node/peer.ts';
 export type { Peers } from './node/peer-list.ts';
 export type { CloseInfo, PeerHandlers, SlowPeerPolicy } from './node/peer-session.ts';
@@ -53,6 +53,8 @@ export {
   errorTable,
   type RefusedResponse,
 } from './protocol/errors.ts';
+export type { CompressionCount, CompressionCounters } from './protocol/extensions/compression-counters.ts';
+export type { CompressionOptions } from './protocol/extensions/permessage-deflate.ts';
 export { defaultLimits, type Limits } from './protocol/limits.ts';
 export type { Message } from './protocol/messages/message-assembler.ts';
 export type { PreparedMessage } from './protocol/messages/prepared-message.ts';

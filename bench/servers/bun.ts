@@ -1,8 +1,11 @@
 // Bun runs this one.
-import { askedWork, MAX_MESSAGE_BYTES, ready } from './control.ts';
+import { askedCompressing, askedWork, MAX_MESSAGE_BYTES, ready } from './control.ts';
 
 const EVERYONE = 'everyone';
 
+const compressing = askedCompressing();
+const context = compressing === 'takeover' ? 'dedicated' : 'shared';
+const compress = compressing !== 'none';
 const isEcho = askedWork() === 'echo';
 const server = Bun.serve({
   port: 0,
@@ -11,7 +14,7 @@ const server = Bun.serve({
     return serving.upgrade(request) ? undefined : new Response('WebSocket only', { status: 426 });
   },
   websocket: {
-    perMessageDeflate: false,
+    perMessageDeflate: compress && { compress: context, decompress: context },
     maxPayloadLength: MAX_MESSAGE_BYTES,
     backpressureLimit: MAX_MESSAGE_BYTES,
     open(socket) {
@@ -19,10 +22,10 @@ const server = Bun.serve({
     },
     message: isEcho
       ? (socket, message) => {
-          socket.send(message);
+          socket.send(message, compress);
         }
       : (_socket, message) => {
-          server.publish(EVERYONE, message);
+          server.publish(EVERYONE, message, compress);
         },
   },
 });

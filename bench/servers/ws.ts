@@ -1,12 +1,22 @@
 import { WebSocketServer } from 'ws';
-import { askedWork, ready } from './control.ts';
+import { askedCompressing, askedWork, ready } from './control.ts';
 import { portOf } from './listening.ts';
 
 const isEcho = askedWork() === 'echo';
+const compressing = askedCompressing();
+const takesOver = compressing === 'takeover';
 const server = new WebSocketServer({
   port: 0,
   host: '127.0.0.1',
-  perMessageDeflate: false,
+  perMessageDeflate:
+    compressing === 'none'
+      ? false
+      : {
+          threshold: 0,
+          serverNoContextTakeover: !takesOver,
+          clientNoContextTakeover: !takesOver,
+          zlibDeflateOptions: { level: 1 },
+        },
   clientTracking: !isEcho,
 });
 server.on('connection', (socket) => {

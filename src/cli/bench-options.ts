@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util';
+import { compressionOptionTypes } from './compression-options.ts';
 import { clientConnectOptions, clientOptionTypes, seconds, theUrl } from './connect-options.ts';
 import type { LoadPlan } from './load/load.ts';
 import { UsageError, usage } from './usage.ts';
 
 const optionTypes = {
+  ...compressionOptionTypes,
   ...clientOptionTypes,
   mode: { type: 'string' },
   connections: { type: 'string' },
@@ -70,6 +72,7 @@ export function benchOptions(args: readonly string[]): BenchCommandOptions | und
       inFlight: sends && rate === undefined ? inFlight : undefined,
       rate,
       binary: values.binary === true,
+      json: values.deflate === true,
       durationMs,
       warmUpMs: seconds('--warm-up', values['warm-up'] ?? '1') * 1000,
       connect: clientConnectOptions(values),

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { ConnectOptions } from '../index.ts';
+import { compressionOption, compressionOptionTypes } from './compression-options.ts';
 import { readFile } from './server-options.ts';
 import { UsageError, usage } from './usage.ts';
 
@@ -17,13 +18,17 @@ export const clientOptionTypes = {
 } as const;
 
 const optionTypes = {
+  ...compressionOptionTypes,
   ...clientOptionTypes,
   execute: { type: 'string', multiple: true },
   wait: { type: 'string' },
 } as const;
 
 /** What a client command connects with, as far as options tell. */
-export type ClientConnectOptions = Pick<ConnectOptions, 'protocols' | 'headers' | 'tls'>;
+export type ClientConnectOptions = Pick<
+  ConnectOptions,
+  'protocols' | 'headers' | 'tls' | 'compression'
+>;
 
 export interface ConnectCommandOptions {
   readonly url: string;
@@ -79,6 +84,9 @@ export function clientConnectOptions(values: {
   readonly origin?: string | undefined;
   readonly ca?: string | undefined;
   readonly 'no-check'?: boolean | undefined;
+  readonly deflate?: boolean | undefined;
+  readonly takeover?: boolean | undefined;
+  readonly threshold?: string | undefined;
 }): ClientConnectOptions {
   const headers: Record<string, string> = {};
   for (const header of values.header ?? []) {
@@ -91,6 +99,7 @@ export function clientConnectOptions(values: {
   return {
     protocols: values.protocol ?? [],
     headers,
+    compression: compressionOption(values),
     tls: {
       ...(values.ca === undefined ? {} : { ca: certificate(values.ca) }),
       ...(values['no-check'] === true ? { rejectUnauthorized: false } : {}),

@@ -45,7 +45,7 @@ class ConnectCommand {
     // Whoever reads our output may leave; then nothing is left to be told.
     process.stdout.on('error', () => process.exit(1));
     const peer = await this.#connect();
-    this.#tell({ event: 'open', url, protocol: peer.protocol });
+    this.#tell({ event: 'open', url, protocol: peer.protocol, extensions: peer.extensions });
     const onSignal = (): void => this.#close(peer, 1000);
     process.on('SIGINT', onSignal);
     process.on('SIGTERM', onSignal);

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { parseArgs } from 'node:util';
 import type { Limits, Route, ServeOptions } from '../index.ts';
+import { compressionOption, compressionOptionTypes, wholeNumber } from './compression-options.ts';
 import { UsageError, usage } from './usage.ts';
 
 const optionTypes = {
+  ...compressionOptionTypes,
   port: { type: 'string' },
   host: { type: 'string' },
   'max-message': { type: 'string' },
@@ -50,19 +52,11 @@ export function serverOptions(
       port,
       host: values.host ?? '127.0.0.1',
       limits,
+      compression: compressionOption(values),
       ...(tls === undefined ? {} : { tls }),
     },
     route: { protocols: values.protocol ?? [], origins: origins(values.origin) },
   };
-}
-
-/** @throws {UsageError} where the text is not a whole number of at least `least`. */
-function wholeNumber(option: string, text: string, least: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
-  throw new UsageError(
-    `${option} takes a whole number of ${least} or more, not ${JSON.stringify(text)}`,
-  );
 }
 
 /** @throws {UsageError} where the file cannot be read. */

@@ -2,7 +2,12 @@ import type { Message } from '../index.ts';
 
 /** What happens on a connection. */
 export type Happening =
-  | { readonly event: 'open'; readonly url: string; readonly protocol: string }
+  | {
+      readonly event: 'open';
+      readonly url: string;
+      readonly protocol: string;
+      readonly extensions: string;
+    }
   | { readonly event: 'message'; readonly data: Message }
   | { readonly event: 'ping' | 'pong'; readonly payload: Uint8Array }
   | { readonly event: 'close'; readonly code: number; readonly reason: string };
@@ -49,9 +54,11 @@ function messageText(data: Message, terminal: boolean): string {
 function eventText(happening: Exclude<Happening, { event: 'message' }>): string {
   switch (happening.event) {
     case 'open':
-      return happening.protocol === ''
-        ? `connected to ${happening.url}`
-        : `connected to ${happening.url}, subprotocol ${happening.protocol}`;
+      return [
+        `connected to ${happening.url}`,
+        ...(happening.protocol === '' ? [] : [`subprotocol ${happening.protocol}`]),
+        ...(happening.extensions === '' ? [] : [happening.extensions]),
+      ].join(', ');
     case 'close':
       return `closed with ${happening.code}${happening.reason === '' ? '' : `: ${happening.reason}`}`;
     default:

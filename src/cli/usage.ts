@@ -11,6 +11,9 @@ const serverOptions = `  --port N              port to listen on, 0 for any (def
   --protocol NAME       subprotocol to speak; repeatable
   --origin ORIGIN       origin whose pages may connect, or *; repeatable
                         (default: same-origin, and http://example.com, the RFC's example)
+  --deflate             compress messages (permessage-deflate) with who offers it
+  --takeover            let messages refer to earlier ones: smaller, but memory for each connection
+  --threshold BYTES     shorter messages are not compressed (default 1024)
   --tls-cert FILE       certificate chain, PEM; with --tls-key: wss
   --tls-key FILE        its private key, PEM`;
 
@@ -50,6 +53,9 @@ that is no terminal, and closes when it ends.
   --json                print one JSON object a line for everything that happens
   --execute TEXT        send TEXT instead of reading input; repeatable
   --wait SECONDS        wait for messages before closing, after the input or --execute (default 1)
+  --deflate             offer compression (permessage-deflate)
+  --takeover            let messages refer to earlier ones
+  --threshold BYTES     shorter messages are not compressed (default 1024)
   --ca FILE             trust this certificate, PEM
   --no-check            trust any certificate
 
@@ -81,6 +87,9 @@ Loads a server, and tells how many messages it handled and how long each took.
   --protocol NAME       subprotocol to offer; repeatable
   --header 'NAME: V'    further header of the requests; repeatable
   --origin ORIGIN       the Origin header
+  --deflate             offer compression (permessage-deflate); payloads are JSON then
+  --takeover            let messages refer to earlier ones
+  --threshold BYTES     shorter messages are not compressed (default 1024)
   --ca FILE             trust this certificate, PEM
   --no-check            trust any certificate
 

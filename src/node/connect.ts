@@ -9,10 +9,16 @@ import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { connectionSettings } from '../protocol/connection-settings.ts';
 import { ApertoError, type RefusedResponse } from '../protocol/errors.ts';
+import { newCounters } from '../protocol/extensions/compression-counters.ts';
+import {
+  type CompressionOptions,
+  resolveCompression,
+} from '../protocol/extensions/permessage-deflate.ts';
 import { acceptFor, createKey } from '../protocol/handshake/accept-key.ts';
 import { checkResponse, requestFields } from '../protocol/handshake/client-handshake.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
+import { nodeCompression } from './compression/node-compression.ts';
 import { deadline } from './deadline.ts';
 import { nodePlatform } from './node-platform.ts';
 import { ClientPeer } from './peer.ts';
@@ -29,6 +35,11 @@ import { parseWebSocketUrl } from './websocket-url.ts';
 export interface ConnectOptions extends PeerHandlers<ClientPeer> {
   /** Subprotocols to offer, the preferred first. Default: none. */
   readonly protocols?: readonly string[];
+  /**
+   * Whether, and how, compression is offered (permessage-deflate, RFC 7692); the server decides. `true` takes
+   * the defaults. Default true.
+   */
+  readonly compression?: boolean | CompressionOptions;
   /** Further headers: Origin, Cookie, Authorization, Host and such. */
   readonly headers?: Readonly<Record<string, string>>;
   /** For `wss:`: certificates, `rejectUnauthorized`, `servername` and what else node:tls takes. */
@@ -70,7 +81,8 @@ export async function connect(
   const { protocols = [], headers = {}, tls, agent, signal } = options;
   const sharedReadBuffer = checkSharedReadBuffer(options.sharedReadBuffer ?? agent === undefined);
   const key = createKey(nodePlatform);
-  const fields = requestFields({ key, protocols, headers });
+  const compression = resolveCompression(options.compression ?? true);
+  const fields = requestFields({ key, protocols, compression, headers });
   signal?.throwIfAborted();
   if (sharedReadBuffer && !target.encrypted) {
     await trySharedReads();
@@ -92,18 +104,24 @@ export async function connect(
   const { response, socket, head } = await switched(request, limits, signal);
   const answer = checkResponse(
     { status: response.statusCode ?? 0, fields: new HeaderFields(response.rawHeaders) },
-    { accept: acceptFor(key, nodePlatform), protocols },
+    { accept: acceptFor(key, nodePlatform), protocols, compression },
   );
   if ('reject' in answer) {
     socket.destroy();
     throw new ApertoError(answer.reject, { response: refused(response, '') });
   }
   const { onError } = options;
+  const { protocol, extensions, agreement } = answer;
+  const counters = newCounters();
+  const agreed = agreement &&
+    compression && { agreement, options: compression, port: nodeCompression, counters };
   const session = new PeerSession<ClientPeer>(
     socket,
-    answer.protocol,
+    protocol,
     {
-      ...connectionSettings(nodePlatform, limits, false),
+      ...connectionSettings(nodePlatform, limits, false, agreed),
+      extensions,
+      counters,
       sharedReadBuffer,
       handlers: options,
       slowPeers,

@@ -60,10 +60,24 @@ export function encodeCloseReason(code: number | undefined, reason: string): Uin
   return bytes;
 }
 
+export interface SendOptions {
+  /**
+   * Whether the message may be compressed, where that was agreed on with the peer and it is long enough.
+   * False for what compression cannot make shorter, such as images, and for secrets beside what others
+   * can choose (BREACH). Default true.
+   */
+  readonly compress?: boolean;
+}
+
 /**
- * Encodes a message once, for sending it to any number of peers.
+ * Encodes a message once, for sending it to any number of peers. It is compressed once too for all peers
+ * that agreed on the same parameters.
  * @throws {ApertoError} INVALID_DATA
  */
-export function prepareMessage(data: string | ArrayBuffer | ArrayBufferView): PreparedMessage {
-  return new PreparedMessage(typeof data === 'string' ? data : toBytes(data), nodePlatform);
+export function prepareMessage(
+  data: string | ArrayBuffer | ArrayBufferView,
+  { compress = true }: SendOptions = {},
+): PreparedMessage {
+  const content = typeof data === 'string' ? data : toBytes(data);
+  return new PreparedMessage(content, nodePlatform, compress);
 }

@@ -1,5 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { hash, randomFillSync } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import type { Platform } from '../protocol/platform.ts';
 import { LARGE_BUFFER, returnBuffer, takeBuffer } from './buffer-pool.ts';
 
@@ -120,6 +121,8 @@ export const nodePlatform: Platform = {
     }
     return masks[masksUsed++] as number;
   },
+
+  clock: () => performance.now(),
 
   sha1Base64: (text) => hash('sha1', text, 'base64'),
 };

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { FrameSink } from '../protocol/frames/frame-sender.ts';
+import type { FramePlace, FrameSink } from '../protocol/frames/frame-sender.ts';
 import { LARGE_BUFFER } from './buffer-pool.ts';
 import { type FrameBatch, takeBatch } from './frame-batch.ts';
 
@@ -10,12 +10,32 @@ export interface OutboxOwner {
   onBlocked(): void;
   /** The stream has taken a write that had to wait; `bufferedAmount` has gone down. */
   onProgress(): void;
+  /** What was still being made is there, and has been written as far as the stream takes it. */
+  onPlaceFilled(): void;
 }
 
 /** Messages are written out from here on without waiting for the end of the batch. */
 const FLUSH_AT = LARGE_BUFFER;
 /** The most that is handed to the stream at once, so that progress shows while a slow peer takes it. */
 const PIECE = 256 * 1024;
+
+/** Where frames will be that are still being made. Behind it others wait. */
+class Place implements FramePlace {
+  /** As it was estimated. */
+  readonly size: number;
+  messages = 0;
+  batch: FrameBatch | undefined = undefined;
+  readonly #outbox: Outbox;
+
+  constructor(outbox: Outbox, size: number) {
+    this.#outbox = outbox;
+    this.size = size;
+  }
+
+  fill(frames: Uint8Array): void {
+    this.#outbox.fill(this, frames);
+  }
+}
 
 /** Outboxes with frames that were written outside of a batch, flushed together when the tick ends. */
 let waiting: Outbox[] = [];
@@ -32,6 +52,9 @@ function flushWaiting(): void {
  *     reserve, commit, append --> next --- flush ---> leaving --- one write at a time ---> stream
  *                                  '- can still be discarded        '- whole frames, must go out
  *
+ * What is sent behind a place for frames that are still being made is gathered as `next`; the place, and what
+ * was gathered before it and could not leave yet, stand in `before`.
+ *
  * A buffer that a socket has taken at once (`writableLength` is 0 after the write) is free again at once.
  * Any other stream may keep what it was given, as an in-memory pair does, so its buffers are not used again.
  */
@@ -47,8 +70,9 @@ export class Outbox implements FrameSink {
   /** Whether this one is among those that wait for the end of the tick. */
   #waiting = false;
 
-  // An idle outbox holds neither.
+  // An idle outbox holds none of these.
   #next: FrameBatch | undefined = undefined;
+  #before: (FrameBatch | Place)[] | undefined = undefined;
   #leaving: FrameBatch | undefined = undefined;
   /** Bytes of the one write that the stream has not taken yet. */
   #inFlight = 0;
@@ -99,6 +123,29 @@ export class Outbox implements FrameSink {
     this.#flushSoon();
   }
 
+  keepPlace(size: number): FramePlace {
+    // What has been gathered needs not wait for it.
+    if (!this.corked) this.flush();
+    const place = new Place(this, size);
+    this.#before ??= [];
+    if (this.#next !== undefined) this.#before.push(this.#next);
+    this.#next = undefined;
+    this.#before.push(place);
+    this.bufferedAmount += size;
+    return place;
+  }
+
+  fill(place: Place, frames: Uint8Array): void {
+    if (this.#before?.includes(place) !== true) return;
+    const batch = takeBatch();
+    batch.append(frames);
+    batch.messages = place.messages;
+    place.batch = batch;
+    this.bufferedAmount += frames.length - place.size;
+    this.flush();
+    this.#owner.onPlaceFilled();
+  }
+
   #flushSoon(): void {
     if (this.corked || this.#waiting || this.#inFlight > 0) return;
     this.#waiting = true;
@@ -111,24 +158,40 @@ export class Outbox implements FrameSink {
    */
   messagesQueued(messages: number): void {
     const next = this.#next;
-    if (next === undefined) return;
-    next.messages += messages;
-    if (next.bytes >= FLUSH_AT) this.flush();
+    if (next !== undefined) {
+      next.messages += messages;
+      if (next.bytes >= FLUSH_AT) this.flush();
+      return;
+    }
+    const last = this.#before?.at(-1);
+    if (last !== undefined) last.messages += messages;
   }
 
   /** Drops what has not begun to go out. Returns how many data messages that were. */
   discard(): number {
-    const dropped = this.#next?.messages ?? 0;
-    this.#dropNext();
+    let dropped = this.#dropNext();
+    const before = this.#before;
+    if (before === undefined) return dropped;
+    this.#before = undefined;
+    for (const waiting of before) {
+      dropped += waiting.messages;
+      const batch = waiting instanceof Place ? waiting.batch : waiting;
+      if (batch !== undefined) {
+        this.bufferedAmount -= batch.bytes;
+        batch.release(true);
+      } else if (waiting instanceof Place) this.bufferedAmount -= waiting.size;
+    }
     return dropped;
   }
 
-  #dropNext(): void {
+  #dropNext(): number {
     const next = this.#next;
-    if (next === undefined) return;
+    if (next === undefined) return 0;
+    const { messages } = next;
     this.#next = undefined;
     this.bufferedAmount -= next.bytes;
     next.release(true);
+    return messages;
   }
 
   // --- Writing
@@ -136,10 +199,10 @@ export class Outbox implements FrameSink {
   /** Writes out what the stream takes; the rest follows by itself. */
   flush(): void {
     this.#waiting = false;
-    if (this.#closed) this.#dropNext();
-    while (this.#inFlight === 0 && this.#next !== undefined) {
-      const batch = this.#next;
-      this.#next = undefined;
+    if (this.#closed) this.discard();
+    while (this.#inFlight === 0) {
+      const batch = this.#takeNext();
+      if (batch === undefined) return;
       if (batch.bytes === 0) batch.release(true);
       else if (batch.isOneBuffer && batch.bytes <= PIECE) this.#writeBuffer(batch);
       else {
@@ -149,10 +212,27 @@ export class Outbox implements FrameSink {
     }
   }
 
+  /** The batch whose turn it is; undefined where there is none, or the next one is still being made. */
+  #takeNext(): FrameBatch | undefined {
+    const before = this.#before;
+    if (before === undefined) {
+      const next = this.#next;
+      this.#next = undefined;
+      return next;
+    }
+    const first = before[0];
+    const batch = first instanceof Place ? first.batch : first;
+    if (batch === undefined) return undefined;
+    if (before.length === 1) this.#before = undefined;
+    else before.shift();
+    return batch;
+  }
+
   /** Writes whole frames that nothing has to leave before; false where something has. */
   writeAtOnce(frames: Uint8Array): boolean {
-    const isIdle = this.#next === undefined && this.#inFlight === 0 && !this.corked;
-    if (!isIdle || this.#closed || frames.length > PIECE) return false;
+    const isEmpty = this.#next === undefined && this.#before === undefined;
+    if (!isEmpty || this.#inFlight > 0 || this.corked) return false;
+    if (this.#closed || frames.length > PIECE) return false;
     this.#stream.write(frames);
     if (this.#stream.writableLength > 0) {
       this.bufferedAmount += frames.length;
@@ -218,7 +298,7 @@ export class Outbox implements FrameSink {
   /** Forgets all that was not written: the stream is gone. */
   close(): void {
     this.#closed = true;
-    this.#dropNext();
+    this.discard();
     // What the stream was given it may still hold.
     this.#leaving?.release(false);
     this.#leaving = undefined;

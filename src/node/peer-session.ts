@@ -2,9 +2,11 @@ import type { Duplex } from 'node:stream';
 import type { ConnectionEnd } from '../protocol/connection-host.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import { ApertoError } from '../protocol/errors.ts';
+import type { CompressionCounters } from '../protocol/extensions/compression-counters.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
+import type { MessageBatch } from '../protocol/messages/message-batch.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
-import { BINARY, PING, PONG } from '../protocol/opcodes.ts';
+import { PING, PONG } from '../protocol/opcodes.ts';
 import {
   checkSendable,
   encodeCloseReason,
@@ -49,6 +51,9 @@ export interface PeerHandlers<P> {
 
 /** What is the same for many sessions: all of a route. */
 export interface SessionSettings<P> extends DriverSettings {
+  /** The value of Sec-WebSocket-Extensions that was agreed on; '' for none. */
+  readonly extensions: string;
+  readonly counters: CompressionCounters;
   readonly handlers: PeerHandlers<P>;
   readonly slowPeers: SlowPeerPolicy;
   /** Where exceptions of handlers go. */
@@ -132,7 +137,7 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
 
   // --- Sending
 
-  send(data: Sendable): boolean {
+  send(data: Sendable, compress: boolean): boolean {
     this.settings.flushPublished();
     const outbox = this.outbox;
     // The stream may be gone while a message that came before is still handled.
@@ -140,27 +145,34 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
       checkSendable(data);
       return false;
     }
-    if (
-      outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes &&
-      !this.#admits(sizeOf(data), 1)
-    ) {
-      return false;
-    }
-    if (typeof data === 'string') this.connection.sendText(data);
-    else if (data instanceof PreparedMessage) this.connection.sendPrepared(data);
-    else this.connection.sendBytes(BINARY, toBytes(data));
+    return this.#queue(data, compress);
+  }
+
+  #queue(data: Sendable, compress: boolean): boolean {
+    const outbox = this.outbox;
+    const isFull = outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes;
+    if (isFull && !this.#admits(sizeOf(data), 1)) return false;
+    if (typeof data === 'string') this.connection.sendText(data, compress);
+    else if (data instanceof PreparedMessage) this.connection.sendPrepared(data, compress);
+    else this.connection.sendBinary(toBytes(data), compress);
     outbox.messagesQueued(1);
     return this.#hasRoom();
   }
 
-  /** Sends what was published to a topic: whole frames, shared with other peers. */
-  deliver(frames: Uint8Array, messages: number, last: boolean): void {
+  /** Sends what was published to a topic, shared with other peers. */
+  deliver(batch: MessageBatch, last: boolean): void {
     const outbox = this.outbox;
     if (this.connection.state !== ConnectionState.OPEN || outbox.closed) return;
+    const frames = this.connection.framesOf(batch);
+    if (frames === undefined) {
+      for (const message of batch.messages) this.#queue(message, true);
+      return;
+    }
     if (last && outbox.writeAtOnce(frames)) {
       this.#hasRoom();
       return;
     }
+    const messages = batch.messages.length;
     const isFull = outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes;
     if (isFull && !this.#admits(frames.length, messages)) return;
     outbox.append(frames);
@@ -194,6 +206,7 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
         return false;
       case 'latest':
         this.#countDropped(outbox.discard());
+        this.connection.discarded();
         // A ping may have been among it, and its missing answer must not count as silence.
         this.connection.noteLife(this.now());
         return true;
@@ -203,6 +216,14 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
   #countDropped(messages: number): void {
     this.dropped += messages;
     this.settings.onDropped(messages);
+  }
+
+  get extensions(): string {
+    return this.settings.extensions;
+  }
+
+  get counters(): CompressionCounters {
+    return this.settings.counters;
   }
 
   ping(payload: string | Uint8Array): boolean {

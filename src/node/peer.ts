@@ -1,7 +1,8 @@
 import { ApertoError } from '../protocol/errors.ts';
+import type { CompressionCounters } from '../protocol/extensions/compression-counters.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
-import { checkSendable, prepareMessage, type Sendable } from './data.ts';
+import { checkSendable, prepareMessage, type Sendable, type SendOptions } from './data.ts';
 import type { MessageReader } from './message-reader.ts';
 import type { CloseInfo, PeerSession } from './peer-session.ts';
 import type { UpgradeRequest } from './upgrade-request.ts';
@@ -18,6 +19,11 @@ export class ClientPeer implements AsyncIterable<Message, undefined>, AsyncDispo
   /** The subprotocol agreed on; '' for none. */
   get protocol(): string {
     return this.#session.protocol;
+  }
+
+  /** The extensions agreed on, as in Sec-WebSocket-Extensions (RFC 6455 9.1); '' for none. */
+  get extensions(): string {
+    return this.#session.extensions;
   }
 
   /** The other side's IP address; undefined over a Unix socket. */
@@ -40,6 +46,11 @@ export class ClientPeer implements AsyncIterable<Message, undefined>, AsyncDispo
     return this.#session.dropped;
   }
 
+  /** What compression has done: for this connection; with a server's peer, for all of the server's. */
+  get compression(): CompressionCounters {
+    return this.#session.counters;
+  }
+
   /** Resolves when the connection is gone. Never rejects. */
   get closed(): Promise<CloseInfo> {
     return this.#session.closed;
@@ -53,8 +64,8 @@ export class ClientPeer implements AsyncIterable<Message, undefined>, AsyncDispo
    * that has ended.
    * @throws {ApertoError} INVALID_DATA
    */
-  send(data: Sendable): boolean {
-    return this.#session.send(data);
+  send(data: Sendable, options?: SendOptions): boolean {
+    return this.#session.send(data, options?.compress ?? true);
   }
 
   /**
@@ -118,12 +129,14 @@ export function publishTo(
   topics: PeerTopics,
   topic: string,
   data: Sendable,
+  options: SendOptions | undefined,
   except?: PeerSession<unknown>,
 ): void {
   checkTopic(topic);
   checkSendable(data);
   if (topics.count(topic) === 0) return;
-  topics.publish(topic, data instanceof PreparedMessage ? data : prepareMessage(data), except);
+  const message = data instanceof PreparedMessage ? data : prepareMessage(data, options);
+  topics.publish(topic, message, except);
 }
 
 function checkTopic(topic: string): void {
@@ -172,7 +185,7 @@ export class Peer<Data = undefined> extends ClientPeer {
    * Sends to every subscriber of the topic but this peer.
    * @throws {ApertoError} INVALID_TOPIC, INVALID_DATA
    */
-  publish(topic: string, data: Sendable): void {
-    publishTo(this.#topics, topic, data, this.#session);
+  publish(topic: string, data: Sendable, options?: SendOptions): void {
+    publishTo(this.#topics, topic, data, options, this.#session);
   }
 }

@@ -1,4 +1,9 @@
 import { ApertoError } from '../protocol/errors.ts';
+import {
+  type CompressionOptions,
+  type ResolvedCompression,
+  resolveCompression,
+} from '../protocol/extensions/permessage-deflate.ts';
 import { normaliseOrigins, type OriginPolicy } from '../protocol/handshake/origin.ts';
 import { checkProtocols } from '../protocol/handshake/subprotocols.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
@@ -18,6 +23,8 @@ export interface Route<Data> extends PeerHandlers<Peer<Data>> {
   readonly origins?: 'same-origin' | '*' | readonly string[];
   /** What happens to peers that take data too slowly. Default `close`. */
   readonly slowPeers?: SlowPeerPolicy;
+  /** In place of the server's. */
+  readonly compression?: boolean | CompressionOptions;
   /** Laid over the server's. The opening handshake's limits are the server's alone. */
   readonly limits?: Partial<Limits>;
   /**
@@ -35,6 +42,7 @@ export interface ResolvedRoute<Data> {
   readonly protocols: readonly string[];
   readonly origins: OriginPolicy;
   readonly slowPeers: SlowPeerPolicy;
+  readonly compression: ResolvedCompression | undefined;
   readonly limits: Limits;
 }
 
@@ -54,7 +62,11 @@ export class Routes<Data> {
   readonly #prefixes: (readonly [string, ResolvedRoute<Data>])[] = [];
 
   /** @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL */
-  constructor(routes: Readonly<Record<string, Route<Data>>>, limits: Limits) {
+  constructor(
+    routes: Readonly<Record<string, Route<Data>>>,
+    limits: Limits,
+    compression: ResolvedCompression | undefined,
+  ) {
     if (typeof routes !== 'object' || routes === null) {
       throw new ApertoError('INVALID_OPTION', { detail: 'routes is an object of routes by path' });
     }
@@ -67,6 +79,8 @@ export class Routes<Data> {
         protocols: checkProtocols(route.protocols ?? []),
         origins: normaliseOrigins(route.origins ?? 'same-origin'),
         slowPeers: checkSlowPeers(route.slowPeers),
+        compression:
+          route.compression === undefined ? compression : resolveCompression(route.compression),
         limits: resolveLimits(route.limits, limits),
       };
       if (!/^(\/[^*?#]*\*?|\*)$/.test(pattern)) {

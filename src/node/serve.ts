@@ -83,7 +83,7 @@ function checkPort(port = 0): number {
 
 /** Requests that are no upgrade, and those that meant to be one. */
 function answerPlain<Data>(options: ServeOptions<Data>, limits: Limits): RequestListener {
-  const routes = new Routes(options.routes, limits);
+  const routes = new Routes(options.routes, limits, undefined);
   const { request: application } = options;
   return (request: IncomingMessage, response: ServerResponse) => {
     const onRoute = routes.find(request.url ?? '/') !== undefined;

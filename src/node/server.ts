@@ -4,9 +4,18 @@ import type { AddressInfo, Socket } from 'node:net';
 import { CloseCode } from '../protocol/close-codes.ts';
 import { connectionSettings } from '../protocol/connection-settings.ts';
 import { ApertoError } from '../protocol/errors.ts';
+import {
+  type CompressionCounters,
+  newCounters,
+} from '../protocol/extensions/compression-counters.ts';
+import type {
+  AcceptedOffer,
+  CompressionOptions,
+} from '../protocol/extensions/permessage-deflate.ts';
 import { acceptResponse } from '../protocol/handshake/server-response.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { encodeCloseReason, type Sendable } from './data.ts';
+import { nodeCompression } from './compression/node-compression.ts';
+import { encodeCloseReason, type Sendable, type SendOptions } from './data.ts';
 import { deadline } from './deadline.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer, type PeerTopics, publishTo } from './peer.ts';
@@ -22,6 +31,11 @@ export interface AttachOptions<Data> {
   /** Hosts that this server answers for, against DNS rebinding; others get 421. Default: every host. */
   readonly hosts?: readonly string[];
   readonly limits?: Partial<Limits>;
+  /**
+   * Whether, and how, messages are compressed with peers that offer it (permessage-deflate, RFC 7692).
+   * `true` takes the defaults, which keep nothing between messages. Default false.
+   */
+  readonly compression?: boolean | CompressionOptions;
   /**
    * Whether plain TCP and Unix sockets are read into one buffer that all connections share, which is
    * faster; ignored where a trial at the start shows that the runtime cannot. A connection is moved to
@@ -49,7 +63,10 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #upgrades: Upgrades<Data>;
   readonly #sharedReadBuffer: boolean;
   readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
-  readonly #settingsOf = new Map<ResolvedRoute<Data>, SessionSettings<Peer<Data>>>();
+  /** By what was agreed on: the response's extensions. */
+  readonly #settingsOf = new Map<ResolvedRoute<Data>, Map<string, SessionSettings<Peer<Data>>>>();
+  /** What compression has done, for all peers that there were. */
+  readonly compression: CompressionCounters = newCounters();
   readonly #peers = new PeerList<Peer<Data>>();
   /** Under TLS, all of them: `closeAllConnections` knows none whose TLS handshake is not finished. */
   readonly #encrypted = new Set<Socket>();
@@ -111,8 +128,8 @@ export class Server<Data = undefined> implements AsyncDisposable {
    * Sends to every subscriber of the topic on this node.
    * @throws {ApertoError} INVALID_TOPIC, INVALID_DATA
    */
-  publish(topic: string, data: Sendable): void {
-    publishTo(this.#topics, topic, data);
+  publish(topic: string, data: Sendable, options?: SendOptions): void {
+    publishTo(this.#topics, topic, data, options);
   }
 
   subscriberCount(topic: string): number {
@@ -125,7 +142,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
     const session = new PeerSession<Peer<Data>>(
       socket,
       acceptance.protocol,
-      this.#sessionSettings(route),
+      this.#sessionSettings(route, acceptance.deflate),
       (made) => new Peer(made, this.#topics, request, data),
     );
     this.#peers.add(session);
@@ -138,11 +155,30 @@ export class Server<Data = undefined> implements AsyncDisposable {
     );
   }
 
-  #sessionSettings(route: ResolvedRoute<Data>): SessionSettings<Peer<Data>> {
-    let options = this.#settingsOf.get(route);
-    if (options === undefined) {
-      options = {
-        ...connectionSettings(nodePlatform, route.limits, true),
+  #sessionSettings(
+    route: ResolvedRoute<Data>,
+    deflate: AcceptedOffer | undefined,
+  ): SessionSettings<Peer<Data>> {
+    const extensions = deflate?.response ?? '';
+    let byExtensions = this.#settingsOf.get(route);
+    if (byExtensions === undefined) {
+      byExtensions = new Map();
+      this.#settingsOf.set(route, byExtensions);
+    }
+    let settings = byExtensions.get(extensions);
+    if (settings === undefined) {
+      const counters = this.compression;
+      const agreed = deflate &&
+        route.compression && {
+          agreement: deflate.agreement,
+          options: route.compression,
+          port: nodeCompression,
+          counters,
+        };
+      settings = {
+        ...connectionSettings(nodePlatform, route.limits, true, agreed),
+        extensions,
+        counters,
         sharedReadBuffer: this.#sharedReadBuffer,
         handlers: route.handlers,
         slowPeers: route.slowPeers,
@@ -153,9 +189,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
           this.#dropped += messages;
         },
       };
-      this.#settingsOf.set(route, options);
+      byExtensions.set(extensions, settings);
     }
-    return options;
+    return settings;
   }
 
   #ended(session: PeerSession<Peer<Data>>): void {

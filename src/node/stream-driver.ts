@@ -124,7 +124,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
    * @param borrowed whether the memory is used again after the call.
    */
   chunkArrived(chunk: Uint8Array, end: number, borrowed: boolean): void {
-    if (this.#held || this.#rest !== undefined) this.#keep(chunk, 0, end, borrowed);
+    if (this.#waits || this.#rest !== undefined) this.#keep(chunk, 0, end, borrowed);
     else this.#feed(chunk, end, borrowed);
   }
 
@@ -134,7 +134,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     this.outbox.corked = false;
     if (stoppedAt < end) {
       this.#keep(chunk, stoppedAt, end, borrowed);
-      if (!this.#held) this.#askForTurn();
+      if (!this.#waits) this.#askForTurn();
     }
     this.outbox.flush();
   }
@@ -150,8 +150,8 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   /** Reads while there is room for what comes. */
   #setReading(): void {
     const rest = this.#rest;
-    // Who is held is read on a little: a connection that is not read does not tell of its end.
-    if (rest === undefined || (this.#held && rest.length < HELD_BYTES)) this.#stream.resume();
+    // Who waits is read on a little: a connection that is not read does not tell of its end.
+    if (rest === undefined || (this.#waits && rest.length < HELD_BYTES)) this.#stream.resume();
     else this.#stream.pause();
   }
 
@@ -166,12 +166,12 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   #goOn(): void {
-    if (this.#held) return;
+    if (this.#waits) return;
     const rest = this.#rest;
     if (rest !== undefined) {
       this.#rest = undefined;
       this.#feed(rest, rest.length, false);
-      if (this.#rest !== undefined || this.#held) {
+      if (this.#rest !== undefined || this.#waits) {
         this.#setReading();
         return;
       }
@@ -179,6 +179,17 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     if (this.#closed) this.#finish();
     else if (this.#ended) this.connection.transportEnded();
     else this.#stream.resume();
+  }
+
+  /** Whether what comes has to wait: for the application, or for a message that is being inflated. */
+  get #waits(): boolean {
+    return this.#held || this.connection.inflating;
+  }
+
+  /** A message was inflated: on with what came behind it. */
+  onInflated(): void {
+    this.outbox.flush();
+    this.#goOn();
   }
 
   protected get held(): boolean {
@@ -201,7 +212,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
 
   streamEnded(): void {
     this.#ended = true;
-    if (this.#rest === undefined && !this.#held) this.connection.transportEnded();
+    if (this.#rest === undefined && !this.#waits) this.connection.transportEnded();
   }
 
   /** A reset or a broken pipe: 'close' follows. */
@@ -214,7 +225,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     this.#closed = true;
     this.outbox.close();
     // What arrived before the end is delivered before it, unless we broke off ourselves.
-    const isWaiting = this.#held || this.#rest !== undefined;
+    const isWaiting = this.#waits || this.#rest !== undefined;
     if (!isWaiting || this.connection.state > ConnectionState.CLOSED_BY_US) this.#finish();
   }
 
@@ -275,9 +286,13 @@ export abstract class StreamDriver<Settings extends DriverSettings>
       this.#blockedSince = NEVER;
       this.connection.drained();
       this.outbox.flush();
-      const isOpen = this.connection.state <= ConnectionState.CLOSED_BY_US;
-      if (!isOpen && this.outbox.bufferedAmount === 0) this.#endStream();
     }
+    this.onPlaceFilled();
+  }
+
+  onPlaceFilled(): void {
+    const isOpen = this.connection.state <= ConnectionState.CLOSED_BY_US;
+    if (!isOpen && this.outbox.bufferedAmount === 0) this.#endStream();
     this.onRoom();
   }
 

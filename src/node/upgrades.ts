@@ -3,6 +3,7 @@ import type { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { type ErrorCode, errorTable } from '../protocol/errors.ts';
+import { resolveCompression } from '../protocol/extensions/permessage-deflate.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { normaliseHosts } from '../protocol/handshake/host.ts';
 import {
@@ -68,7 +69,8 @@ export class Upgrades<Data> {
     this.#ownsHttp = ownsHttp;
     this.#owner = owner;
     this.#limits = resolveLimits(options.limits);
-    this.#routes = new Routes(options.routes, this.#limits);
+    const compression = resolveCompression(options.compression ?? false);
+    this.#routes = new Routes(options.routes, this.#limits, compression);
     this.#hosts = options.hosts === undefined ? undefined : normaliseHosts(options.hosts);
     this.#unanswered = new UnansweredRequests(http);
     http.on('upgrade', this.#onUpgrade);
@@ -109,6 +111,7 @@ export class Upgrades<Data> {
         hosts: this.#hosts,
         encrypted: socket instanceof TLSSocket,
         maxHeaders: this.#limits.maxHeaders,
+        compression: route.compression,
       },
       nodePlatform,
     );

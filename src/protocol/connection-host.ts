@@ -22,6 +22,8 @@ export interface ConnectionHost {
   /** Asks for a call of `wake` at that time, or a little later. */
   wakeBy(at: number): void;
   onMessage(message: Message): void;
+  /** A message that was inflated on another thread has been delivered, or has failed: what is behind it may go on. */
+  onInflated(): void;
   onPing(payload: Uint8Array): void;
   onPong(payload: Uint8Array): void;
   /** Ends the sending direction once all that was written is out. */

@@ -1,3 +1,4 @@
+import { AgreedCompression, type CompressionSettings } from './extensions/agreed-compression.ts';
 import { FrameSender } from './frames/frame-sender.ts';
 import { ParserPool } from './frames/parser-pool.ts';
 import type { Limits } from './limits.ts';
@@ -10,20 +11,25 @@ export interface ConnectionSettings {
   readonly isServer: boolean;
   readonly sender: FrameSender;
   readonly parsers: ParserPool;
+  /** Where permessage-deflate was agreed on. */
+  readonly compression: AgreedCompression | undefined;
 }
 
-/** One for all connections with the same limits on the same side. */
+/** One for all connections with the same limits and the same agreement on the same side. */
 export function connectionSettings(
   platform: Platform,
   limits: Limits,
   isServer: boolean,
+  compression?: CompressionSettings,
 ): ConnectionSettings {
   // RFC 6455 5.1: a client masks what it sends, a server does not.
+  const sender = new FrameSender(platform, !isServer);
   return {
     platform,
     limits,
     isServer,
-    sender: new FrameSender(platform, !isServer),
-    parsers: new ParserPool(isServer),
+    sender,
+    parsers: new ParserPool(isServer, compression !== undefined),
+    compression: compression && new AgreedCompression(compression, platform, limits, sender),
   };
 }

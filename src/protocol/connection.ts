@@ -1,14 +1,20 @@
-import { CloseCode, isWireCloseCode } from './close-codes.ts';
+import { CloseCode } from './close-codes.ts';
+import { closePayload, readClosePayload } from './close-frame.ts';
 import type { ConnectionHost } from './connection-host.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { ConnectionState } from './connection-state.ts';
 import { ControlBudget } from './control-budget.ts';
 import { type ErrorCode, errorTable } from './errors.ts';
 import type { FrameParser } from './frames/frame-parser.ts';
-import { OPCODE } from './frames/frame-rules.ts';
+import { OPCODE, RSV1 } from './frames/frame-rules.ts';
 import type { FrameSink } from './frames/frame-sender.ts';
 import { type Message, MessageAssembler, wholeMessage } from './messages/message-assembler.ts';
-import type { PreparedMessage } from './messages/prepared-message.ts';
+import {
+  type Inflated,
+  type MessageInflater,
+  maxCompressedBytes,
+} from './messages/message-inflater.ts';
+import { MessageSender } from './messages/message-sender.ts';
 import { CLOSE, CONTROL_BIT, PING, PONG, TEXT } from './opcodes.ts';
 
 /** No such moment. */
@@ -31,9 +37,8 @@ interface Closing {
  * the protocol's own answers write frames to the sink, and `wake` lets time pass. Most connections are idle
  * at any moment, so what only some moments need is made when they come and dropped after.
  */
-export class Connection {
+export class Connection extends MessageSender {
   readonly #host: ConnectionHost;
-  readonly #sink: FrameSink;
   readonly #settings: ConnectionSettings;
   /** Spread a fifth to both sides, so that peers that came together are not pinged together. */
   readonly #pingAfterMs: number;
@@ -47,6 +52,9 @@ export class Connection {
   /** There while a message is unfinished. */
   #assembler: MessageAssembler | undefined = undefined;
   #borrowed = false;
+  /** There once a compressed message came, and whether one is being inflated on another thread. */
+  #inflater: MessageInflater | undefined = undefined;
+  #inflating = false;
   #controlBudget: ControlBudget | undefined = undefined;
   /** The payload of a control frame that comes in pieces. */
   #controlPayload: Uint8Array = EMPTY;
@@ -57,8 +65,8 @@ export class Connection {
   #unfinishedSince = NEVER;
 
   constructor(host: ConnectionHost, sink: FrameSink, settings: ConnectionSettings) {
+    super(sink, settings);
     this.#host = host;
-    this.#sink = sink;
     this.#settings = settings;
     this.#heardAt = host.now();
     this.#pingAfterMs = Math.ceil(settings.limits.pingAfterMs * (0.8 + 0.4 * Math.random()));
@@ -67,6 +75,11 @@ export class Connection {
 
   get state(): ConnectionState {
     return this.#state;
+  }
+
+  /** Whether a message is being inflated, so that nothing behind it can be taken in. */
+  get inflating(): boolean {
+    return this.#inflating;
   }
 
   // --- Bytes in
@@ -85,7 +98,7 @@ export class Connection {
     this.#borrowed = borrowed;
     const parser = this.#parser ?? this.#settings.parsers.take();
     this.#parser = parser;
-    parser.stopped = this.#paused;
+    parser.stopped = this.#paused || this.#inflating;
     const stoppedAt = parser.parse(this, bytes, start, end);
     if (parser.error !== undefined) this.fail(parser.error);
     if (this.#state > ConnectionState.CLOSED_BY_US) return end;
@@ -106,6 +119,10 @@ export class Connection {
 
   /** The parser's: a message that lies whole in the chunk. */
   wholeMessage(first: number, bytes: Uint8Array, start: number, end: number): void {
+    if ((first & RSV1) !== 0) {
+      this.#compressedMessage((first & OPCODE) === TEXT, bytes, start, end, this.#borrowed);
+      return;
+    }
     const { platform, limits } = this.#settings;
     // RFC 6455 10.4: the limit for a message, which is also a frame.
     if (end - start > limits.maxMessageBytes) {
@@ -116,6 +133,41 @@ export class Connection {
     const message = wholeMessage(platform, isText, bytes, start, end, this.#borrowed);
     if (message === undefined) this.fail('INVALID_UTF8');
     else this.#deliver(message);
+  }
+
+  /** A compressed message's payload is complete. */
+  #compressedMessage(
+    isText: boolean,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    borrowed: boolean,
+  ): void {
+    const { compression, limits } = this.#settings;
+    // Who has asked to close is not handed what still arrives; nor does anything come after it that refers to it.
+    if (this.#state !== ConnectionState.OPEN || compression === undefined) return;
+    if (end - start > maxCompressedBytes(limits.maxMessageBytes)) {
+      this.fail('MESSAGE_TOO_BIG');
+      return;
+    }
+    this.#inflater ??= compression.newInflater();
+    if (!this.#inflater.isLarge(end - start)) {
+      this.#inflated(this.#inflater.inflate(isText, bytes, start, end));
+      return;
+    }
+    this.#inflating = true;
+    this.#stopParser();
+    const payload = borrowed ? bytes.slice(start, end) : bytes.subarray(start, end);
+    this.#inflater.inflateLater(isText, payload, (inflated) => {
+      this.#inflating = false;
+      this.#inflated(inflated);
+      this.#host.onInflated();
+    });
+  }
+
+  #inflated(inflated: Inflated): void {
+    if ('error' in inflated) this.fail(inflated.error);
+    else this.#deliver(inflated.message);
   }
 
   #deliver(message: Message): void {
@@ -147,11 +199,37 @@ export class Connection {
       return;
     }
     const assembler = this.#assembler as MessageAssembler;
+    if (assembler.isCompressed) {
+      this.#compressedPiece(assembler, bytes, start, end, last);
+      return;
+    }
     const message = assembler.add(bytes, start, end, last, this.#borrowed);
     if (message !== undefined) {
       this.#assembler = undefined;
       this.#deliver(message);
     } else if (assembler.error !== undefined) this.fail(assembler.error);
+  }
+
+  #compressedPiece(
+    assembler: MessageAssembler,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    last: boolean,
+  ): void {
+    const gathered = assembler.addCompressed(bytes, start, end, last);
+    if (gathered === undefined) return;
+    this.#assembler = undefined;
+    const { isText } = assembler;
+    // What lies whole in its chunk was not gathered.
+    if (gathered === bytes) this.#compressedMessage(isText, bytes, start, end, this.#borrowed);
+    else this.#compressedMessage(isText, gathered, 0, gathered.length, false);
+  }
+
+  #closeContexts(): void {
+    this.closeDeflater();
+    this.#inflater?.close();
+    this.#inflating = false;
   }
 
   /** Stops before the next frame: the application is not ready for it. */
@@ -223,20 +301,6 @@ export class Connection {
     if (this.#state === ConnectionState.OPEN) this.sendBytes(PONG, payload);
   }
 
-  // --- Frames out. The host checks that the state is OPEN.
-
-  sendText(text: string): void {
-    this.#settings.sender.text(this.#sink, text);
-  }
-
-  sendBytes(opcode: number, payload: Uint8Array): void {
-    this.#settings.sender.bytes(this.#sink, opcode, payload);
-  }
-
-  sendPrepared(message: PreparedMessage): void {
-    this.#settings.sender.prepared(this.#sink, message);
-  }
-
   // --- Closing
 
   /** Starts the closing handshake; without effect unless OPEN. `reason` is at most 123 bytes. */
@@ -248,28 +312,12 @@ export class Connection {
   }
 
   #closeReceived(payload: Uint8Array): void {
-    // RFC 6455 5.5.1: a payload begins with a two-byte code.
-    if (payload.length === 1) {
-      this.fail('CLOSE_LENGTH');
+    const status = readClosePayload(payload, this.#settings.platform);
+    if ('error' in status) {
+      this.fail(status.error);
       return;
     }
-    // RFC 6455 7.1.5: a close frame without a code counts as 1005.
-    let code: number = CloseCode.NO_STATUS;
-    let reason: string | undefined = '';
-    if (payload.length > 0) {
-      code = (payload[0] << 8) | payload[1];
-      // RFC 6455 7.4: reserved codes must not be sent.
-      if (!isWireCloseCode(code)) {
-        this.fail('CLOSE_CODE');
-        return;
-      }
-      reason = this.#settings.platform.decodeUtf8(payload, 2, payload.length);
-      // RFC 6455 5.5.1, 8.1: the reason is UTF-8.
-      if (reason === undefined) {
-        this.fail('INVALID_UTF8');
-        return;
-      }
-    }
+    const { code, reason } = status;
     const closing = this.#startClosing();
     closing.code = code;
     closing.reason = reason;
@@ -292,6 +340,7 @@ export class Connection {
     this.#state = ConnectionState.FAILED;
     this.#startClosing().error = error;
     this.#stopParser();
+    this.#closeContexts();
     const row = errorTable[error];
     if (row.closeCode === undefined || row.closeCode === CloseCode.ABNORMAL) {
       this.#host.destroyTransport();
@@ -303,15 +352,7 @@ export class Connection {
 
   #sendClose(code: number | undefined, reason: Uint8Array): void {
     this.#pendingPong = undefined;
-    if (code === undefined) {
-      this.sendBytes(CLOSE, EMPTY);
-      return;
-    }
-    const payload = new Uint8Array(2 + reason.length);
-    payload[0] = code >>> 8;
-    payload[1] = code;
-    payload.set(reason, 2);
-    this.sendBytes(CLOSE, payload);
+    this.sendBytes(CLOSE, closePayload(code, reason));
   }
 
   #ascii(text: string): Uint8Array {
@@ -344,6 +385,7 @@ export class Connection {
     if (this.#state === ConnectionState.ENDED) return;
     this.#state = ConnectionState.ENDED;
     this.#stopParser();
+    this.#closeContexts();
     const closing = this.#closing;
     if (closing?.code !== undefined) {
       this.#host.onEnd({ code: closing.code, reason: closing.reason, error: undefined });
@@ -367,7 +409,7 @@ export class Connection {
   wake(now: number): number {
     if (this.#state !== ConnectionState.OPEN) return this.#wakeClosing(now);
     // A peer that we do not read from cannot be blamed for silence.
-    if (this.#paused) return now + this.#pingAfterMs;
+    if (this.#paused || this.#inflating) return now + this.#pingAfterMs;
     if (this.#unfinishedSince === NEVER) return this.#keepAlive(now);
     const due = this.#unfinishedSince + this.#settings.limits.messageTimeoutMs;
     if (now < due) return Math.min(due, this.#keepAlive(now));

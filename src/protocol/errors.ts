@@ -55,6 +55,8 @@ export type ErrorCode =
   | 'MESSAGE_INTERLEAVED'
   | 'INVALID_UTF8'
   | 'MESSAGE_TOO_BIG'
+  | 'INFLATE_CORRUPT'
+  | 'INFLATION_RATIO'
   | 'TOO_MANY_FRAGMENTS'
   | 'MESSAGE_TIMEOUT'
   | 'CONTROL_FLOOD'
@@ -122,6 +124,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   MESSAGE_INTERLEAVED: peer(1002, rfc('5.4'), 'a new message before the last one was finished'),
   INVALID_UTF8: peer(1007, rfc('8.1'), 'text is not valid UTF-8'),
   MESSAGE_TOO_BIG: peer(1009, rfc('7.4.1'), 'the message is over the size limit'),
+  INFLATE_CORRUPT: peer(1007, 'RFC 7692 7.2.2', 'the compressed message is corrupt'),
+  INFLATION_RATIO: peer(1009, 'RFC 7692 8', 'the message inflates too far'),
   TOO_MANY_FRAGMENTS: peer(1008, rfc('10.4'), 'the message has too many fragments'),
   MESSAGE_TIMEOUT: peer(1008, rfc('10.4'), 'the message was not completed in time'),
   CONTROL_FLOOD: peer(1008, rfc('10.4'), 'too many control frames'),
@@ -201,7 +205,10 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   RESPONSE_CONNECTION: server(rfc('4.1'), 'the response must have Connection: Upgrade'),
   ACCEPT_INVALID: server(rfc('4.1'), 'Sec-WebSocket-Accept does not answer the key'),
   RESPONSE_PROTOCOL: server(rfc('4.1'), 'the server chose a subprotocol that was not offered'),
-  RESPONSE_EXTENSION: server(rfc('4.1'), 'the server chose an extension that was not offered'),
+  RESPONSE_EXTENSION: server(
+    rfc('4.1'),
+    'the server accepted an extension, or parameters of one, that were not offered',
+  ),
   HANDSHAKE_TIMEOUT: network(rfc('4.1'), 'the opening handshake was not finished in time'),
   CONNECT_FAILED: network(rfc('4.1'), 'no connection could be made'),
 

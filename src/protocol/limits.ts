@@ -7,6 +7,11 @@ import { ApertoError } from './errors.ts';
 export interface Limits {
   /** Largest message, and so largest frame. Over it: 1009. Default 1 MiB. */
   readonly maxMessageBytes: number;
+  /**
+   * What a compressed message may inflate to, as a multiple of its size; the first 64 KiB are free. Over it:
+   * 1009. Default 200.
+   */
+  readonly maxInflationRatio: number;
   /** Most frames of one message. Over it: 1008. Default 1,024. */
   readonly maxFragments: number;
   /** Time for a message from its first byte to its last. Over it: 1008. Default 30 s. */
@@ -37,6 +42,7 @@ export interface Limits {
 
 export const defaultLimits: Limits = {
   maxMessageBytes: 1024 * 1024,
+  maxInflationRatio: 200,
   maxFragments: 1024,
   messageTimeoutMs: 30_000,
   handshakeTimeoutMs: 10_000,

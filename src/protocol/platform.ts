@@ -23,6 +23,8 @@ export interface Platform {
   fillRandom(bytes: Uint8Array): void;
   /** A fresh mask, all of its 32 bits from that source (RFC 6455 5.3). */
   randomMask(): number;
+  /** Milliseconds with their fractions, to tell how long something took. */
+  clock(): number;
   /** The SHA-1 of an ASCII text, in base64 (RFC 6455 4.2.2). */
   sha1Base64(text: string): string;
 }

@@ -1,13 +1,14 @@
-import { joinFrames, type PreparedMessage } from '../protocol/messages/prepared-message.ts';
+import { MessageBatch } from '../protocol/messages/message-batch.ts';
+import type { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import type { Platform } from '../protocol/platform.ts';
 
 /** Who can be subscribed. */
 export interface Subscriber {
   /**
-   * Sends whole frames of data messages, `messages` of them. The bytes are shared and must not be changed.
-   * `last` says that the tick is at its end: nothing is to be waited for.
+   * Sends messages that many share; nothing of them must be changed. `last` says that the tick is at its end:
+   * nothing is to be waited for.
    */
-  deliver(frames: Uint8Array, messages: number, last: boolean): void;
+  deliver(batch: MessageBatch, last: boolean): void;
 }
 
 /** A batch is delivered once it has this many bytes, without waiting for the end of the tick. */
@@ -97,10 +98,9 @@ export class Topics<S extends Subscriber> {
     this.#batchBytes = 0;
     this.#batchTo = undefined;
     this.#batchExcept = undefined;
-    const frames = joinFrames(batch, this.#platform);
-    const messages = batch.length;
+    const messages = new MessageBatch(batch, this.#platform);
     for (const subscriber of subscribers) {
-      if (subscriber !== except) subscriber.deliver(frames, messages, last);
+      if (subscriber !== except) subscriber.deliver(messages, last);
     }
   }
 }

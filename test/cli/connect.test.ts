@@ -104,7 +104,7 @@ describe('aperto connect', { concurrency: 2 }, () => {
         .split('\n')
         .map((line) => JSON.parse(line)),
       [
-        { event: 'open', url, protocol: 'a' },
+        { event: 'open', url, protocol: 'a', extensions: '' },
         { event: 'message', data: 'hi' },
         { event: 'pong', base64: 'eA==' },
         { event: 'close', code: 4000, reason: '' },

@@ -20,8 +20,11 @@ test('what a peer says does not drive the terminal', () => {
 
 test('a terminal is told of events, dimmed where it has colours; a pipe only of messages', () => {
   const events: [Happening, string][] = [
-    [{ event: 'open', url: 'ws://x', protocol: '' }, 'connected to ws://x'],
-    [{ event: 'open', url: 'ws://x', protocol: 'a' }, 'connected to ws://x, subprotocol a'],
+    [{ event: 'open', url: 'ws://x', protocol: '', extensions: '' }, 'connected to ws://x'],
+    [
+      { event: 'open', url: 'ws://x', protocol: 'a', extensions: 'permessage-deflate' },
+      'connected to ws://x, subprotocol a, permessage-deflate',
+    ],
     [{ event: 'pong', payload: Buffer.from('p') }, 'pong p'],
     [{ event: 'close', code: 1005, reason: '' }, 'closed with 1005'],
   ];

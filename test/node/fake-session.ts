@@ -10,6 +10,7 @@ import { nodePlatform } from '../../dist/node/node-platform.js';
 import { ClientPeer as PeerFace } from '../../dist/node/peer.js';
 import { PeerSession } from '../../dist/node/peer-session.js';
 import { connectionSettings } from '../../dist/protocol/connection-settings.js';
+import { newCounters } from '../../dist/protocol/extensions/compression-counters.js';
 import { FakeSocket } from './fake-socket.ts';
 
 export interface FakeSessionOptions {
@@ -44,6 +45,8 @@ export function fakeSession({
     '',
     {
       ...connectionSettings(nodePlatform, { ...defaultLimits, ...limits }, true),
+      extensions: '',
+      counters: newCounters(),
       sharedReadBuffer: true,
       handlers,
       slowPeers,

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { Outbox, type OutboxOwner } from '../../dist/node/outbox.js';
 import { FakeSocket } from './fake-socket.ts';
 
-const quiet: OutboxOwner = { onBlocked() {}, onProgress() {} };
+const quiet: OutboxOwner = { onBlocked() {}, onProgress() {}, onPlaceFilled() {} };
 
 function makeOutbox(owner: OutboxOwner = quiet): { socket: FakeSocket; outbox: Outbox } {
   const socket = new FakeSocket();
@@ -123,6 +123,7 @@ describe('batches', () => {
       onProgress() {
         progress++;
       },
+      onPlaceFilled() {},
     });
     socket.atOnce = false;
     const large = fresh(700_000);

@@ -6,7 +6,7 @@ import { Routes } from '../../dist/node/routes.js';
 function routesOf(...patterns: string[]): { find(url: string): string | undefined } {
   const named: Record<string, Route<undefined>> = {};
   for (const pattern of patterns) named[pattern] = {};
-  const routes = new Routes(named, defaultLimits);
+  const routes = new Routes(named, defaultLimits, undefined);
   return {
     find(url) {
       const found = routes.find(url)?.handlers;

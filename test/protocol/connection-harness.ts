@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { Connection } from '../../dist/protocol/connection.js';
 import type { ConnectionEnd, ConnectionHost } from '../../dist/protocol/connection-host.js';
 import { connectionSettings } from '../../dist/protocol/connection-settings.js';
-import type { FrameSink } from '../../dist/protocol/frames/frame-sender.js';
+import type { CompressionSettings } from '../../dist/protocol/extensions/agreed-compression.js';
+import type { FramePlace, FrameSink } from '../../dist/protocol/frames/frame-sender.js';
 import { type Limits, resolveLimits } from '../../dist/protocol/limits.js';
 import type { Message } from '../../dist/protocol/messages/message-assembler.js';
 import { concatBytes, decodeFrames, encodeFrame, type FrameFields } from '../reference-codec.ts';
@@ -13,8 +14,32 @@ export type Told =
   | { readonly message: Message }
   | { readonly ping: number[] }
   | { readonly pong: number[] }
+  | { readonly inflated: true }
   | { readonly transport: 'end' | 'destroy' }
   | { readonly end: ConnectionEnd };
+
+/** A frame that was sent. */
+export interface Sent {
+  readonly opcode: number;
+  readonly payload: number[];
+  /** There where the frame has RSV1. */
+  readonly compressed?: true;
+}
+
+/** Keeps a place for frames that come later. */
+class Place implements FramePlace {
+  readonly size: number;
+  frames: Uint8Array | undefined = undefined;
+
+  constructor(size: number) {
+    this.size = size;
+  }
+
+  fill(frames: Uint8Array): void {
+    assert.equal(this.frames, undefined, 'filled once');
+    this.frames = frames;
+  }
+}
 
 /** A connection whose host is the test: time stands still until it is moved. */
 export class Harness implements ConnectionHost, FrameSink {
@@ -28,14 +53,18 @@ export class Harness implements ConnectionHost, FrameSink {
   onEachMessage: (message: Message) => void = () => {};
   position = 0;
   readonly #isServer: boolean;
+  readonly #maySendCompressed: boolean;
+  /** What comes before what is in the buffer. */
+  #before: Place[] = [];
   #buffer = new Uint8Array(0);
 
-  constructor(isServer = true, limits: Partial<Limits> = {}) {
+  constructor(isServer = true, limits: Partial<Limits> = {}, compression?: CompressionSettings) {
     this.#isServer = isServer;
+    this.#maySendCompressed = compression !== undefined;
     this.connection = new Connection(
       this,
       this,
-      connectionSettings(testPlatform, resolveLimits(limits), isServer),
+      connectionSettings(testPlatform, resolveLimits(limits), isServer, compression),
     );
   }
 
@@ -56,6 +85,9 @@ export class Harness implements ConnectionHost, FrameSink {
   }
   onPong(payload: Uint8Array): void {
     this.told.push({ pong: [...payload] });
+  }
+  onInflated(): void {
+    this.told.push({ inflated: true });
   }
   endTransport(): void {
     this.told.push({ transport: 'end' });
@@ -81,6 +113,21 @@ export class Harness implements ConnectionHost, FrameSink {
   append(bytes: Uint8Array): void {
     this.reserve(bytes.length).set(bytes, this.position);
     this.position += bytes.length;
+  }
+
+  keepPlace(size: number): FramePlace {
+    this.#cut();
+    const place = new Place(size);
+    this.#before.push(place);
+    return place;
+  }
+
+  #cut(): void {
+    if (this.position === 0) return;
+    const written = new Place(this.position);
+    written.fill(this.#buffer.slice(0, this.position));
+    this.#before.push(written);
+    this.position = 0;
   }
 
   // --- The test
@@ -115,21 +162,35 @@ export class Harness implements ConnectionHost, FrameSink {
     this.time = until;
   }
 
-  /** The bytes that were sent since the last call. */
-  written(): Uint8Array {
-    const bytes = this.#buffer.slice(0, this.position);
-    this.position = 0;
-    return bytes;
+  /** The sizes of the places that are kept, and not filled. */
+  get placesKept(): number[] {
+    return this.#before.filter(({ frames }) => frames === undefined).map(({ size }) => size);
   }
 
-  /** What was sent since the last call: opcode and payload. */
-  sent(): { opcode: number; payload: number[] }[] {
+  /** Gives up what was sent since the last call, places included. */
+  discard(): void {
+    this.#before = [];
+    this.position = 0;
+    this.connection.discarded();
+  }
+
+  /** The bytes that were sent since the last call, up to the first place that is kept. */
+  written(): Uint8Array {
+    this.#cut();
+    const open = this.#before.findIndex(({ frames }) => frames === undefined);
+    const done = this.#before.splice(0, open < 0 ? this.#before.length : open);
+    return Uint8Array.from(Buffer.concat(done.flatMap(({ frames }) => frames ?? [])));
+  }
+
+  /** What was sent since the last call, likewise. */
+  sent(): Sent[] {
     const { frames, rest } = decodeFrames(this.written());
     assert.equal(rest.length, 0);
-    return frames.map(({ opcode, payload, mask, fin, reserved }) => {
-      assert.ok(fin && reserved === 0);
+    return frames.map(({ opcode, payload, mask, fin, reserved }): Sent => {
+      const isCompressed = reserved === 4 && this.#maySendCompressed && opcode < CLOSE;
+      assert.ok(fin && (reserved === 0 || isCompressed));
       assert.equal(mask === undefined, this.#isServer, 'a client masks, a server does not');
-      return { opcode, payload: [...payload] };
+      return { opcode, payload: [...payload], ...(isCompressed && { compressed: true }) };
     });
   }
 

@@ -156,9 +156,9 @@ describe('sending', () => {
   for (const isServer of [true, false]) {
     test(`text, bytes and prepared messages, as a ${isServer ? 'server' : 'client'}`, () => {
       const harness = new Harness(isServer);
-      harness.connection.sendText('ü');
+      harness.connection.sendText('ü', true);
       harness.connection.sendBytes(2, Uint8Array.of(1));
-      harness.connection.sendPrepared(new PreparedMessage('p', testPlatform));
+      harness.connection.sendPrepared(new PreparedMessage('p', testPlatform, true), true);
       assert.deepEqual(harness.sent(), [
         { opcode: 1, payload: [0xc3, 0xbc] },
         { opcode: 2, payload: [1] },

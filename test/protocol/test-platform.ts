@@ -31,5 +31,6 @@ export const testPlatform: Platform = {
     randomFillSync(bytes);
   },
   randomMask: () => randomFillSync(new Int32Array(1))[0] ?? 0,
+  clock: () => performance.now(),
   sha1Base64: (text) => createHash('sha1').update(text).digest('base64'),
 };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { prepareMessage } from '../../dist/index.js';
+import type { MessageBatch } from '../../dist/protocol/messages/message-batch.js';
 import { type Subscriber, Topics } from '../../dist/topics/topics.js';
 import { testPlatform } from '../protocol/test-platform.ts';
 import { decodeFrames } from '../reference-codec.ts';
@@ -53,7 +54,9 @@ describe('within a tick', () => {
   class Recorder implements Subscriber {
     readonly got: { text: string; messages: number; frames: Uint8Array }[] = [];
     readonly lasts: boolean[] = [];
-    deliver(frames: Uint8Array, messages: number, last: boolean): void {
+    deliver(batch: MessageBatch, last: boolean): void {
+      const frames = batch.plainFrames;
+      const messages = batch.messages.length;
       this.lasts.push(last);
       const text = decodeFrames(frames).frames.map(({ payload }) =>
         String.fromCharCode(...payload),

@@ -13,14 +13,16 @@ export interface LoadPlan {
   /** Messages sent a second, by all senders together. */
   readonly rate: number | undefined;
   readonly binary: boolean;
+  /** Whether payloads are JSON. */
+  readonly json: boolean;
   readonly durationMs: number;
   readonly warmUpMs: number;
-  readonly connect: Pick<ConnectOptions, 'protocols' | 'headers' | 'tls'>;
+  readonly connect: Pick<ConnectOptions, 'protocols' | 'headers' | 'tls' | 'compression'>;
 }
 
 /** What all connections of a load are made with. */
 export type Dial = Required<
-  Pick<ConnectOptions, 'protocols' | 'headers' | 'tls' | 'limits' | 'signal'>
+  Pick<ConnectOptions, 'protocols' | 'headers' | 'tls' | 'compression' | 'limits' | 'signal'>
 >;
 
 /** One kind of load. */

@@ -31,7 +31,7 @@ export class MessageLoad implements Load {
     this.#isFanOut = plan.mode === 'fan-out';
     this.#inFlight = plan.inFlight;
     this.tally = tally;
-    this.payloads = new Payloads(plan.size, plan.binary);
+    this.payloads = new Payloads(plan.size, plan.binary, plan.json);
     this.#openLoop =
       plan.rate === undefined
         ? undefined
@@ -121,6 +121,7 @@ export class MessageLoad implements Load {
  */
 class Receiver implements ConnectOptions {
   readonly protocols: Dial['protocols'];
+  readonly compression: Dial['compression'];
   readonly headers: Dial['headers'];
   readonly tls: Dial['tls'];
   readonly limits: Dial['limits'];
@@ -134,6 +135,7 @@ class Receiver implements ConnectOptions {
 
   constructor(load: MessageLoad, stream: MessageStream, dial: Dial) {
     this.protocols = dial.protocols;
+    this.compression = dial.compression;
     this.headers = dial.headers;
     this.tls = dial.tls;
     this.limits = dial.limits;

@@ -101,7 +101,7 @@ function makeLoad(plan: LoadPlan, dial: Dial, tally: Tally): Load {
 }
 
 function dialOf(plan: LoadPlan, signal: AbortSignal): Dial {
-  const { protocols = [], headers = {}, tls = {} } = plan.connect;
+  const { protocols = [], headers = {}, tls = {}, compression = false } = plan.connect;
   const limits = {
     maxMessageBytes: Math.max(plan.size, defaultLimits.maxMessageBytes),
     maxFragments: Number.POSITIVE_INFINITY,
@@ -109,7 +109,7 @@ function dialOf(plan: LoadPlan, signal: AbortSignal): Dial {
     maxBufferedBytes: Number.POSITIVE_INFINITY,
     ...(plan.rate === undefined ? { highWaterMarkBytes: Number.POSITIVE_INFINITY } : {}),
   };
-  return { protocols, headers, tls, limits, signal };
+  return { protocols, headers, tls, compression, limits, signal };
 }
 
 async function openAll(

@@ -1,7 +1,7 @@
 import { isTokenCode, skipOws, tokenEnd } from '../handshake/header-syntax.ts';
 
 /** One extension as offered or accepted, its parameters in order; those that came twice are there twice. */
-interface Extension {
+export interface Extension {
   readonly name: string;
   /** A parameter without `=` has the value undefined. */
   readonly params: readonly (readonly [name: string, value: string | undefined])[];

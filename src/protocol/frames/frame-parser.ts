@@ -9,6 +9,7 @@ import {
   length16Error,
   length64Error,
   MASKED,
+  RSV1,
   secondByteError,
 } from './frame-rules.ts';
 import { applyMask, rotateMask } from './mask.ts';
@@ -20,7 +21,7 @@ export interface FrameHandler {
    * `bytes[start, end)`, unmasked, valid only during the call. The other two calls are not made for it.
    */
   wholeMessage(first: number, bytes: Uint8Array, start: number, end: number): void;
-  /** A frame begins: its first byte (FIN and opcode) and how long its payload is. */
+  /** A frame begins: its first byte (FIN, RSV1 and opcode) and how long its payload is. */
   frameStart(first: number, length: number): void;
   /**
    * The next piece of the payload of the frame with that first byte, unmasked: `bytes[start, end)`, valid
@@ -31,7 +32,7 @@ export interface FrameHandler {
 
 /** 2 bytes, 8 of extended length, 4 of mask. */
 const MAX_HEADER = 14;
-/** The first bytes of messages in one frame, and no reserved bit set. */
+/** The first bytes of messages in one frame. */
 const WHOLE_TEXT = FIN | TEXT;
 const WHOLE_BINARY = FIN | BINARY;
 const INCOMPLETE = 0;
@@ -52,6 +53,9 @@ export class FrameParser {
   error: ErrorCode | undefined = undefined;
 
   readonly #mustBeMasked: boolean;
+  readonly #mayBeCompressed: boolean;
+  /** The bits of a first byte that tell what a whole message is. */
+  readonly #kind: number;
 
   // A header that a chunk cut off.
   #head: Uint8Array | undefined = undefined;
@@ -64,9 +68,14 @@ export class FrameParser {
   #left = 0;
   #mask = 0;
 
-  /** @param mustBeMasked whether frames must be masked (we are the server) or must not be. */
-  constructor(mustBeMasked: boolean) {
+  /**
+   * @param mustBeMasked whether frames must be masked (we are the server) or must not be.
+   * @param mayBeCompressed whether messages may have RSV1.
+   */
+  constructor(mustBeMasked: boolean, mayBeCompressed: boolean) {
     this.#mustBeMasked = mustBeMasked;
+    this.#mayBeCompressed = mayBeCompressed;
+    this.#kind = mayBeCompressed ? 0xff ^ RSV1 : 0xff;
   }
 
   /** Whether a frame has begun and is not complete, or a message lacks its last fragment. */
@@ -112,7 +121,8 @@ export class FrameParser {
    */
   #wholeMessage(handler: FrameHandler, bytes: Uint8Array, at: number, end: number): number {
     const first = bytes[at];
-    if ((first !== WHOLE_TEXT && first !== WHOLE_BINARY) || this.#messageOpen) return INCOMPLETE;
+    const kind = first & this.#kind;
+    if ((kind !== WHOLE_TEXT && kind !== WHOLE_BINARY) || this.#messageOpen) return INCOMPLETE;
     const maskSize = this.#mustBeMasked ? 4 : 0;
     let start = at + 2 + maskSize;
     if (start > end) return INCOMPLETE;
@@ -161,7 +171,7 @@ export class FrameParser {
   /** Decodes the header at `at`; judges whatever part of it is there. Returns its size. */
   #decode(bytes: Uint8Array, at: number, available: number): number {
     const first = bytes[at];
-    const firstError = firstByteError(first, this.#messageOpen);
+    const firstError = firstByteError(first, this.#messageOpen, this.#mayBeCompressed);
     if (firstError !== undefined) return this.#fail(firstError);
     if (available < 2) return INCOMPLETE;
     const second = bytes[at + 1];

@@ -7,6 +7,8 @@ import { BINARY, CLOSE, CONTINUATION, CONTROL_BIT, PING, PONG, TEXT } from '../o
 
 export const FIN = 0x80;
 const RESERVED = 0x70;
+/** On the first frame of a message: it is compressed (RFC 7692 6). */
+export const RSV1 = 0x40;
 export const OPCODE = 0x0f;
 export const MASKED = 0x80;
 export const LENGTH = 0x7f;
@@ -18,10 +20,21 @@ export const LENGTH_64 = 127;
 /** The longest payload of a control frame, and the longest that needs no further length bytes. */
 export const MAX_CONTROL_PAYLOAD = 125;
 
-/** Judges FIN, the reserved bits and the opcode. `messageOpen`: a fragmented message is unfinished. */
-export function firstByteError(first: number, messageOpen: boolean): ErrorCode | undefined {
+/**
+ * Judges FIN, the reserved bits and the opcode.
+ * @param messageOpen whether a fragmented message is unfinished.
+ * @param mayBeCompressed whether permessage-deflate was agreed on.
+ */
+export function firstByteError(
+  first: number,
+  messageOpen: boolean,
+  mayBeCompressed: boolean,
+): ErrorCode | undefined {
   // RFC 6455 5.2: RSV1 to RSV3 must be 0 unless an extension gives them a meaning.
-  if ((first & RESERVED) !== 0) return 'RESERVED_BITS';
+  const reserved = first & RESERVED;
+  if (reserved !== 0 && !(reserved === RSV1 && mayBeCompressed && beginsMessage(first))) {
+    return 'RESERVED_BITS';
+  }
   switch (first & OPCODE) {
     case TEXT:
     case BINARY:
@@ -39,6 +52,11 @@ export function firstByteError(first: number, messageOpen: boolean): ErrorCode |
       // RFC 6455 5.2: an unknown opcode fails the connection.
       return 'RESERVED_OPCODE';
   }
+}
+
+/** RFC 7692 6.1: RSV1 belongs on the first frame of a message, and on no control frame. */
+function beginsMessage(first: number): boolean {
+  return (first & CONTROL_BIT) === 0 && (first & OPCODE) !== CONTINUATION;
 }
 
 /** Judges MASK and the length field of the second byte. */

@@ -1,4 +1,3 @@
-import type { PreparedMessage } from '../messages/prepared-message.ts';
 import { TEXT } from '../opcodes.ts';
 import type { Platform } from '../platform.ts';
 import { headerSize, writeHeader, writeMask } from './frame-writer.ts';
@@ -13,6 +12,20 @@ export interface FrameSink {
   commit(end: number): void;
   /** Sends bytes after all that was committed. They are not copied for sure, and must not change. */
   append(bytes: Uint8Array): void;
+  /** Keeps a place for frames that are still being made, of about `size` bytes: what is sent next waits behind it. */
+  keepPlace(size: number): FramePlace;
+}
+
+export interface FramePlace {
+  /** The frames are there. Once; without effect where the place has been given up meanwhile. */
+  fill(frames: Uint8Array): void;
+}
+
+/** A message as it is sent: its opcode with RSV1 where it is compressed, its frame without a mask, where in it the payload begins. */
+export interface EncodedMessage {
+  readonly opcode: number;
+  readonly frame: Uint8Array;
+  readonly payloadStart: number;
 }
 
 /** A header with the longest length and a mask. */
@@ -51,9 +64,13 @@ export class FrameSender {
     sink.commit(payload + length);
   }
 
-  bytes(sink: FrameSink, opcode: number, payload: Uint8Array): void {
+  /**
+   * @param opcode with RSV1 where the payload is compressed.
+   * @param borrowed whether the payload's memory is used again after the call.
+   */
+  bytes(sink: FrameSink, opcode: number, payload: Uint8Array, borrowed = false): void {
     const length = payload.length;
-    if (length >= BY_REFERENCE && !this.#masked) {
+    if (length >= BY_REFERENCE && !this.#masked && !borrowed) {
       const target = sink.reserve(MAX_HEADER);
       sink.commit(writeHeader(target, sink.position, opcode, length, false));
       sink.append(payload);
@@ -67,9 +84,25 @@ export class FrameSender {
     sink.commit(start + length);
   }
 
-  prepared(sink: FrameSink, { opcode, frame, payloadStart }: PreparedMessage): void {
+  encoded(sink: FrameSink, { opcode, frame, payloadStart }: EncodedMessage): void {
     if (this.#masked) this.bytes(sink, opcode, frame.subarray(payloadStart));
     else sink.append(frame);
+  }
+
+  /** An encoded message by itself. */
+  encodedFrame({ opcode, frame, payloadStart }: EncodedMessage): Uint8Array {
+    return this.#masked ? this.frame(opcode, frame.subarray(payloadStart)) : frame;
+  }
+
+  /** A frame by itself. */
+  frame(opcode: number, payload: Uint8Array): Uint8Array {
+    const length = payload.length;
+    const maskSize = this.#masked ? 4 : 0;
+    const frame = this.#platform.allocate(headerSize(length) + maskSize + length);
+    const maskAt = writeHeader(frame, 0, opcode, length, this.#masked);
+    frame.set(payload, maskAt + maskSize);
+    if (this.#masked) this.#mask(frame, maskAt, length);
+    return frame;
   }
 
   /** RFC 6455 5.3: each frame has a mask of its own, from a strong source of randomness. */

@@ -6,15 +6,17 @@ const KEPT = 16;
 /** Parsers for many connections, each of which needs one only while it is in the middle of something. */
 export class ParserPool {
   readonly #mustBeMasked: boolean;
+  readonly #mayBeCompressed: boolean;
   readonly #free: FrameParser[] = [];
 
-  /** @param mustBeMasked as for the parsers. */
-  constructor(mustBeMasked: boolean) {
+  /** The parameters are the parsers'. */
+  constructor(mustBeMasked: boolean, mayBeCompressed: boolean) {
     this.#mustBeMasked = mustBeMasked;
+    this.#mayBeCompressed = mayBeCompressed;
   }
 
   take(): FrameParser {
-    return this.#free.pop() ?? new FrameParser(this.#mustBeMasked);
+    return this.#free.pop() ?? new FrameParser(this.#mustBeMasked, this.#mayBeCompressed);
   }
 
   /** Takes back one that has nothing unfinished and has not failed. */

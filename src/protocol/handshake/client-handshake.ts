@@ -1,4 +1,11 @@
 import type { ErrorCode } from '../errors.ts';
+import { parseExtensions } from '../extensions/extension-header.ts';
+import {
+  checkAccepted,
+  type DeflateAgreement,
+  deflateOffer,
+  type ResolvedCompression,
+} from '../extensions/permessage-deflate.ts';
 import type { HeaderFields } from './header-fields.ts';
 import { asciiLowerCase, checkHeaders } from './header-syntax.ts';
 import { checkProtocols } from './subprotocols.ts';
@@ -9,6 +16,8 @@ export interface HandshakeOffer {
   readonly key: string;
   /** The subprotocols offered, the preferred first. */
   readonly protocols: readonly string[];
+  /** How messages may be compressed; undefined: not at all. */
+  readonly compression: ResolvedCompression | undefined;
   /** The application's own headers: Origin, Cookie, Authorization, Host and such. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -34,7 +43,8 @@ const reserved: ReadonlySet<string> = new Set([
  * Upgrade, Content-Length, Transfer-Encoding and Sec-WebSocket-Accept, -Extensions, -Key, -Protocol
  * and -Version.
  */
-export function requestFields({ key, protocols, headers }: HandshakeOffer): Record<string, string> {
+export function requestFields(offer: HandshakeOffer): Record<string, string> {
+  const { key, protocols, compression, headers } = offer;
   checkHeaders(headers, reserved);
   const offered = checkProtocols(protocols).join(', ');
   return {
@@ -46,6 +56,8 @@ export function requestFields({ key, protocols, headers }: HandshakeOffer): Reco
     'Sec-WebSocket-Version': '13',
     // RFC 6455 4.1 (10): the subprotocols, only where there are any.
     ...(offered === '' ? {} : { 'Sec-WebSocket-Protocol': offered }),
+    // RFC 6455 4.1 (11): the extensions, only where there are any.
+    ...(compression && { 'Sec-WebSocket-Extensions': deflateOffer(compression) }),
   };
 }
 
@@ -61,13 +73,25 @@ export interface HandshakeExpectation {
   readonly accept: string;
   /** The subprotocols that were offered. */
   readonly protocols: readonly string[];
+  /** As it was offered. */
+  readonly compression: ResolvedCompression | undefined;
 }
 
-/** Judges a server's answer to the opening handshake (RFC 6455 4.1): the subprotocol, '' for none, or why not. */
+/** What a server's answer comes to. */
+export interface HandshakeResult {
+  /** The subprotocol; '' for none. */
+  readonly protocol: string;
+  /** What Sec-WebSocket-Extensions says; '' for none. */
+  readonly extensions: string;
+  /** What that means. */
+  readonly agreement: DeflateAgreement | undefined;
+}
+
+/** Judges a server's answer to the opening handshake (RFC 6455 4.1). */
 export function checkResponse(
   { status, fields }: HandshakeResponse,
-  { accept, protocols }: HandshakeExpectation,
-): { readonly protocol: string } | { readonly reject: ErrorCode } {
+  { accept, protocols, compression }: HandshakeExpectation,
+): HandshakeResult | { readonly reject: ErrorCode } {
   // RFC 6455 4.1, response (1): any status but 101 means that nothing was switched.
   if (status !== 101) return { reject: 'STATUS_NOT_101' };
   // RFC 6455 4.1, response (2): Upgrade is `websocket`, and nothing else.
@@ -78,13 +102,17 @@ export function checkResponse(
   if (!fields.hasToken('connection', 'upgrade')) return { reject: 'RESPONSE_CONNECTION' };
   // RFC 6455 4.1, response (4): Sec-WebSocket-Accept answers our key; 11.3.3: it comes once.
   if (fields.single('sec-websocket-accept') !== accept) return { reject: 'ACCEPT_INVALID' };
-  // RFC 6455 4.1, response (5): no extension that was not offered, and we offer none.
-  if (fields.values('sec-websocket-extensions').some((line) => line !== '')) {
-    return { reject: 'RESPONSE_EXTENSION' };
-  }
+  // RFC 6455 4.1, response (5): no extension that was not offered. An empty header is taken for none.
+  const lines = fields.values('sec-websocket-extensions').filter((line) => line !== '');
+  const accepted = parseExtensions(lines);
+  if (accepted === undefined) return { reject: 'RESPONSE_EXTENSION' };
+  if (accepted.length > 0 && compression === undefined) return { reject: 'RESPONSE_EXTENSION' };
+  const agreement = compression && checkAccepted(accepted, compression);
+  if (agreement === 'RESPONSE_EXTENSION') return { reject: agreement };
+  const extensions = lines.join(', ');
   // RFC 6455 4.1, response (6): no subprotocol that was not offered; 11.3.4: it comes once.
   const chosen = fields.values('sec-websocket-protocol');
-  if (chosen.length === 0) return { protocol: '' };
+  if (chosen.length === 0) return { protocol: '', extensions, agreement };
   if (chosen.length > 1 || !protocols.includes(chosen[0])) return { reject: 'RESPONSE_PROTOCOL' };
-  return { protocol: chosen[0] };
+  return { protocol: chosen[0], extensions, agreement };
 }

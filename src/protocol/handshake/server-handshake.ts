@@ -1,5 +1,10 @@
 import { type ErrorCode, errorTable } from '../errors.ts';
 import { parseExtensions } from '../extensions/extension-header.ts';
+import {
+  type AcceptedOffer,
+  acceptOffers,
+  type ResolvedCompression,
+} from '../extensions/permessage-deflate.ts';
 import type { Platform } from '../platform.ts';
 import { acceptFor, isValidKey } from './accept-key.ts';
 import type { HeaderFields } from './header-fields.ts';
@@ -27,6 +32,8 @@ export interface UpgradeRules {
   readonly encrypted: boolean;
   /** Most header fields of a request. */
   readonly maxHeaders: number;
+  /** How messages may be compressed; undefined: not at all. */
+  readonly compression: ResolvedCompression | undefined;
 }
 
 /** An upgrade that may go on. */
@@ -35,6 +42,8 @@ export interface Acceptance {
   readonly accept: string;
   /** The subprotocol chosen; '' for none. */
   readonly protocol: string;
+  /** The offer of permessage-deflate that is accepted; undefined for none. */
+  readonly deflate: AcceptedOffer | undefined;
 }
 
 /** An upgrade that is refused, with what HTTP answers to it. */
@@ -114,12 +123,16 @@ export function checkUpgrade(
   const offered = parseProtocols(fields.values('sec-websocket-protocol'));
   if (offered === undefined) return refusal('PROTOCOL_HEADER_INVALID');
   // RFC 6455 9.1: a malformed list of extensions fails the handshake; 4.2.2 (4): we may take none of it.
-  if (parseExtensions(fields.values('sec-websocket-extensions')) === undefined) {
-    return refusal('EXTENSIONS_HEADER_INVALID');
-  }
+  const extensions = parseExtensions(fields.values('sec-websocket-extensions'));
+  if (extensions === undefined) return refusal('EXTENSIONS_HEADER_INVALID');
   // RFC 6455 4.2.2 (4), 10.2: an origin that is not welcome is answered 403.
   if (!originAllowed(fields.values('origin'), rules.origins, host, rules.encrypted)) {
     return refusal('ORIGIN_FORBIDDEN');
   }
-  return { accept: acceptFor(key, platform), protocol: chooseProtocol(offered, rules.protocols) };
+  const { compression } = rules;
+  return {
+    accept: acceptFor(key, platform),
+    protocol: chooseProtocol(offered, rules.protocols),
+    deflate: compression && acceptOffers(extensions, compression),
+  };
 }

@@ -4,14 +4,17 @@ import { asciiLowerCase, checkHeaders } from './header-syntax.ts';
 import type { Acceptance } from './server-handshake.ts';
 
 /** The response that switches protocols (RFC 6455 4.2.2 (5)), to its empty line; ASCII. */
-export function acceptResponse({ accept, protocol }: Acceptance): string {
+export function acceptResponse({ accept, protocol, deflate }: Acceptance): string {
   // RFC 6455 4.2.2 (5.5): the subprotocol only where one was chosen.
   const chosen = protocol === '' ? '' : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
+  // RFC 6455 4.2.2 (5.6): the extensions only where some were chosen.
+  const extensions =
+    deflate === undefined ? '' : `Sec-WebSocket-Extensions: ${deflate.response}\r\n`;
   return (
     'HTTP/1.1 101 Switching Protocols\r\n' +
     'Upgrade: websocket\r\n' +
     'Connection: Upgrade\r\n' +
-    `Sec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`
+    `Sec-WebSocket-Accept: ${accept}\r\n${chosen}${extensions}\r\n`
   );
 }
 

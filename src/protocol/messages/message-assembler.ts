@@ -1,8 +1,9 @@
 import type { ErrorCode } from '../errors.ts';
-import { FIN, OPCODE } from '../frames/frame-rules.ts';
+import { FIN, OPCODE, RSV1 } from '../frames/frame-rules.ts';
 import type { Limits } from '../limits.ts';
 import { CONTINUATION, TEXT } from '../opcodes.ts';
 import type { Platform } from '../platform.ts';
+import { maxCompressedBytes } from './message-inflater.ts';
 import { Utf8Validator } from './utf8-validator.ts';
 
 /** What arrives: text as string, binary as bytes. */
@@ -32,10 +33,12 @@ export function wholeMessage(
  */
 export class MessageAssembler {
   readonly #platform: Platform;
-  readonly #maxBytes: number;
-  readonly #maxFragments: number;
+  readonly #limits: Limits;
 
-  #isText = false;
+  isText = false;
+  /** RFC 7692 6.2: what comes is the payload of a compressed message, for `addCompressed`. */
+  isCompressed = false;
+  #maxBytes = 0;
   #final = false;
   #fragments = 0;
   /** Bytes gathered, and bytes known to come: with all of the current frame. */
@@ -50,15 +53,17 @@ export class MessageAssembler {
 
   constructor(platform: Platform, limits: Limits) {
     this.#platform = platform;
-    this.#maxBytes = limits.maxMessageBytes;
-    this.#maxFragments = limits.maxFragments;
+    this.#limits = limits;
   }
 
   /** A data frame begins. False where the message must not go on: see `error`. */
   begin(first: number, length: number): boolean {
     const opcode = first & OPCODE;
     if (opcode !== CONTINUATION) {
-      this.#isText = opcode === TEXT;
+      const { maxMessageBytes } = this.#limits;
+      this.isText = opcode === TEXT;
+      this.isCompressed = (first & RSV1) !== 0;
+      this.#maxBytes = this.isCompressed ? maxCompressedBytes(maxMessageBytes) : maxMessageBytes;
       this.#fragments = 0;
       this.#size = 0;
       this.#announced = 0;
@@ -68,7 +73,7 @@ export class MessageAssembler {
     this.#announced += length;
     // RFC 6455 10.4: a limit for a frame, and one for a message after reassembly, protect the receiver.
     if (this.#announced > this.#maxBytes) this.error = 'MESSAGE_TOO_BIG';
-    else if (this.#fragments > this.#maxFragments) this.error = 'TOO_MANY_FRAGMENTS';
+    else if (this.#fragments > this.#limits.maxFragments) this.error = 'TOO_MANY_FRAGMENTS';
     return this.error === undefined;
   }
 
@@ -86,7 +91,7 @@ export class MessageAssembler {
   ): Message | undefined {
     const complete = last && this.#final;
     if (complete && this.#size === 0) {
-      const message = wholeMessage(this.#platform, this.#isText, bytes, start, end, borrowed);
+      const message = wholeMessage(this.#platform, this.isText, bytes, start, end, borrowed);
       if (message === undefined) this.error = 'INVALID_UTF8';
       return message;
     }
@@ -94,8 +99,24 @@ export class MessageAssembler {
     return complete ? this.#finish() : undefined;
   }
 
+  /**
+   * Takes a piece of a compressed message's payload. Returns the payload with its last piece: gathered, or
+   * `bytes` itself where it is `bytes[start, end)`.
+   */
+  addCompressed(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    last: boolean,
+  ): Uint8Array | undefined {
+    const complete = last && this.#final;
+    if (complete && this.#size === 0) return bytes;
+    if (end > start) this.#gather(bytes, start, end);
+    return complete ? this.#buffer?.subarray(0, this.#size) : undefined;
+  }
+
   #gather(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#isText) {
+    if (this.#gathersText) {
       this.#utf8 ??= new Utf8Validator(this.#platform);
       if (!this.#utf8.push(bytes, start, end)) {
         // RFC 6455 8.1: an endpoint may fail at the first wrong byte; we do.
@@ -120,19 +141,23 @@ export class MessageAssembler {
     const platform = this.#platform;
     const atMost = this.#final ? this.#announced : this.#maxBytes;
     const wanted = Math.min(4 * size, atMost);
-    const grown = this.#isText ? platform.takeScratch(wanted) : platform.allocate(wanted);
+    const grown = this.#gathersText ? platform.takeScratch(wanted) : platform.allocate(wanted);
     if (buffer !== undefined) {
       grown.set(buffer.subarray(0, this.#size));
-      if (this.#isText) platform.returnScratch(buffer);
+      if (this.#gathersText) platform.returnScratch(buffer);
     }
     this.#buffer = grown;
     return grown;
   }
 
+  get #gathersText(): boolean {
+    return this.isText && !this.isCompressed;
+  }
+
   #finish(): Message | undefined {
     const buffer = this.#buffer as Uint8Array;
     this.#buffer = undefined;
-    if (!this.#isText) {
+    if (!this.isText) {
       return buffer.length === this.#size ? buffer : ownedBytes(buffer, 0, this.#size, false);
     }
     const text = this.#decode(buffer);

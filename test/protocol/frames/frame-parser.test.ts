@@ -40,7 +40,7 @@ class Recorder implements FrameHandler {
 
 function parse(pieces: readonly Uint8Array[], mustBeMasked = true) {
   const recorder = new Recorder();
-  const parser = new FrameParser(mustBeMasked);
+  const parser = new FrameParser(mustBeMasked, false);
   for (const piece of copies(pieces)) {
     const stoppedAt = parser.parse(recorder, piece, 0, piece.length);
     if (parser.error !== undefined) break;
@@ -109,7 +109,7 @@ describe('frames', () => {
   test('a frame that lies whole in a chunk is one piece, unmasked in place', () => {
     const recorder = new Recorder();
     const chunk = encodeFrame({ opcode: 1, mask, payload: [72, 105] });
-    new FrameParser(true).parse(recorder, chunk, 0, chunk.length);
+    new FrameParser(true, false).parse(recorder, chunk, 0, chunk.length);
     assert.equal(recorder.pieces, 1);
     assert.deepEqual([...chunk.subarray(-2)], [72, 105]);
   });
@@ -117,7 +117,7 @@ describe('frames', () => {
   test('only what lies within the bounds is read', () => {
     const recorder = new Recorder();
     const chunk = concatBytes([1, 2, 3], ping, [4, 5]);
-    assert.equal(new FrameParser(true).parse(recorder, chunk, 3, 3 + ping.length), 3 + ping.length);
+    assert.equal(new FrameParser(true, false).parse(recorder, chunk, 3, 3 + ping.length), 3 + ping.length);
     assert.deepEqual(recorder.frames, [seenPing]);
   });
 });
@@ -199,7 +199,7 @@ describe('unfinished', () => {
 describe('stopping', () => {
   test('before the next frame, and going on where it stopped', () => {
     const recorder = new Recorder();
-    const parser = new FrameParser(true);
+    const parser = new FrameParser(true, false);
     const original = recorder.framePayload.bind(recorder);
     recorder.framePayload = (first, bytes, start, end, last) => {
       original(first, bytes, start, end, last);
@@ -217,7 +217,7 @@ describe('stopping', () => {
 
   test('at the start of a frame, before its payload', () => {
     const recorder = new Recorder();
-    const parser = new FrameParser(true);
+    const parser = new FrameParser(true, false);
     recorder.frameStart = () => {
       parser.stopped = true;
     };
@@ -227,7 +227,7 @@ describe('stopping', () => {
 
   test('after so many frames, so that others have their turn', () => {
     const recorder = new Recorder();
-    const parser = new FrameParser(true);
+    const parser = new FrameParser(true, false);
     const empty = encodeFrame({ opcode: 1, mask });
     const stream = concatBytes(
       ...Array.from({ length: 3000 }, (_, i) => (i % 3 > 0 ? empty : ping)),
@@ -240,7 +240,7 @@ describe('stopping', () => {
 });
 
 test('one parser serves several streams, one after another', () => {
-  const parser = new FrameParser(true);
+  const parser = new FrameParser(true, false);
   for (const frame of [ping, encodeFrame({ opcode: 2, mask, payload: new Array(300).fill(7) })]) {
     for (const cut of [0, 1, 3, frame.length - 1]) {
       const recorder = new Recorder();

@@ -17,7 +17,7 @@ test('the first byte, all 256 of them, inside of a message and outside', () => {
       else if (opcode >= 8) expected = first < 128 ? 'CONTROL_FRAGMENTED' : undefined;
       else if (opcode === 0) expected = open ? undefined : 'CONTINUATION_UNEXPECTED';
       else expected = open ? 'MESSAGE_INTERLEAVED' : undefined;
-      assert.equal(firstByteError(first, open), expected, `${first} ${open}`);
+      assert.equal(firstByteError(first, open, false), expected, `${first} ${open}`);
     }
   }
 });

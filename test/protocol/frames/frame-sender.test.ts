@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { FrameSender, type FrameSink } from '../../../dist/protocol/frames/frame-sender.js';
+import { type FramePlace, FrameSender, type FrameSink } from '../../../dist/protocol/frames/frame-sender.js';
 import { PreparedMessage } from '../../../dist/protocol/messages/prepared-message.js';
 import { decodeFrames, encodeUtf8 } from '../../reference-codec.ts';
 import { testPlatform } from '../test-platform.ts';
@@ -28,6 +28,10 @@ class Sink implements FrameSink {
   append(bytes: Uint8Array): void {
     this.#cut();
     this.#parts.push(bytes);
+  }
+
+  keepPlace(): FramePlace {
+    throw new Error('no frame is made later');
   }
 
   #cut(): void {
@@ -98,12 +102,12 @@ for (const masked of [false, true]) {
     }
 
     test('sends prepared messages, several times', () => {
-      const text = new PreparedMessage('häh', testPlatform);
-      const binary = new PreparedMessage(new Uint8Array(300).fill(9), testPlatform);
+      const text = new PreparedMessage('häh', testPlatform, true);
+      const binary = new PreparedMessage(new Uint8Array(300).fill(9), testPlatform, true);
       const frames = sent(masked, (sender, sink) => {
-        sender.prepared(sink, text);
-        sender.prepared(sink, binary);
-        sender.prepared(sink, text);
+        sender.encoded(sink, text);
+        sender.encoded(sink, binary);
+        sender.encoded(sink, text);
       });
       assert.deepEqual(
         frames.map(({ opcode, payload }) => [opcode, payload.length]),
@@ -122,9 +126,9 @@ test('a server hands on large payloads and prepared frames without copying them'
   const sink = new Sink();
   const sender = new FrameSender(testPlatform, false);
   const payload = new Uint8Array(16_384);
-  const message = new PreparedMessage('hello', testPlatform);
+  const message = new PreparedMessage('hello', testPlatform, true);
   sender.bytes(sink, 2, payload);
-  sender.prepared(sink, message);
+  sender.encoded(sink, message);
   assert.ok(sink.appended.includes(payload));
   assert.ok(sink.appended.includes(message.frame));
 });

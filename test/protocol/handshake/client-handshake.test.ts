@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import {
+  type ResolvedCompression,
+  resolveCompression,
+} from '../../../dist/protocol/extensions/permessage-deflate.js';
 import { checkResponse, requestFields } from '../../../dist/protocol/handshake/client-handshake.js';
 import { HeaderFields } from '../../../dist/protocol/handshake/header-fields.js';
+
+const plain = { key: 'k', protocols: [], compression: undefined, headers: {} };
 
 describe('the request', () => {
   test('has the fields of RFC 6455 4.1, and those of the application', () => {
     assert.deepEqual(
-      requestFields({ key: 'k', protocols: ['a', 'b'], headers: { Origin: 'http://x' } }),
+      requestFields({ ...plain, protocols: ['a', 'b'], headers: { Origin: 'http://x' } }),
       {
         Origin: 'http://x',
         Upgrade: 'websocket',
@@ -18,14 +24,23 @@ describe('the request', () => {
     );
   });
 
+  test('offers compression where it is wanted', () => {
+    const compression = resolveCompression({ takeover: true });
+    assert.equal(
+      requestFields({ ...plain, compression })['Sec-WebSocket-Extensions'],
+      'permessage-deflate; client_max_window_bits',
+    );
+    assert.ok(!('Sec-WebSocket-Extensions' in requestFields(plain)));
+  });
+
   test('names no subprotocol where there is none', () => {
     assert.ok(
-      !('Sec-WebSocket-Protocol' in requestFields({ key: 'k', protocols: [], headers: {} })),
+      !('Sec-WebSocket-Protocol' in requestFields(plain)),
     );
   });
 
   test('refuses wrong subprotocols', () => {
-    assert.throws(() => requestFields({ key: 'k', protocols: ['a', 'a'], headers: {} }), {
+    assert.throws(() => requestFields({ ...plain, protocols: ['a', 'a'] }), {
       code: 'INVALID_PROTOCOL',
     });
   });
@@ -47,7 +62,7 @@ describe('the request', () => {
     ],
   ]) {
     test(`refuses the header ${name}`, () => {
-      assert.throws(() => requestFields({ key: 'k', protocols: [], headers: { [name]: 'x' } }), {
+      assert.throws(() => requestFields({ ...plain, headers: { [name]: 'x' } }), {
         code: 'INVALID_HEADER',
       });
     });
@@ -57,24 +72,31 @@ describe('the request', () => {
 describe('the response', () => {
   const right = { Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Accept': 'abc=' };
 
-  function check(fields: Record<string, string | string[] | undefined>, status = 101) {
+  function check(
+    fields: Record<string, string | string[] | undefined>,
+    status = 101,
+    compression?: ResolvedCompression,
+  ) {
     const raw: string[] = [];
     for (const [name, value] of Object.entries({ ...right, ...fields })) {
       for (const line of [value ?? []].flat()) raw.push(name, line);
     }
     return checkResponse(
       { status, fields: new HeaderFields(raw) },
-      { accept: 'abc=', protocols: ['chat', 'superchat'] },
+      { accept: 'abc=', protocols: ['chat', 'superchat'], compression },
     );
   }
 
+  const none = { protocol: '', extensions: '', agreement: undefined };
+
   test('switches protocols', () => {
-    assert.deepEqual(check({}), { protocol: '' });
-    assert.deepEqual(check({ 'Sec-WebSocket-Protocol': 'superchat' }), { protocol: 'superchat' });
-    assert.deepEqual(check({ Upgrade: 'WebSocket', Connection: 'keep-alive, upgrade' }), {
-      protocol: '',
+    assert.deepEqual(check({}), none);
+    assert.deepEqual(check({ 'Sec-WebSocket-Protocol': 'superchat' }), {
+      ...none,
+      protocol: 'superchat',
     });
-    assert.deepEqual(check({ 'Sec-WebSocket-Extensions': '' }), { protocol: '' });
+    assert.deepEqual(check({ Upgrade: 'WebSocket', Connection: 'keep-alive, upgrade' }), none);
+    assert.deepEqual(check({ 'Sec-WebSocket-Extensions': '' }), none);
   });
 
   const wrong: [string, Record<string, string | string[] | undefined>][] = [
@@ -99,6 +121,29 @@ describe('the response', () => {
       assert.deepEqual(check(fields), { reject: code });
     });
   }
+
+  test('may accept the compression that was offered, and that alone', () => {
+    const offered = resolveCompression(true);
+    const accepted =
+      'permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=10';
+    assert.deepEqual(check({ 'Sec-WebSocket-Extensions': accepted }, 101, offered), {
+      protocol: '',
+      extensions: accepted,
+      agreement: {
+        deflateTakeover: false,
+        deflateWindowBits: 10,
+        inflateTakeover: false,
+        inflateWindowBits: 15,
+      },
+    });
+    assert.deepEqual(check({}, 101, offered), none);
+    for (const lines of ['permessage-deflate', 'other', 'a;', ['permessage-deflate', 'other']]) {
+      assert.deepEqual(check({ 'Sec-WebSocket-Extensions': lines }, 101, offered), {
+        reject: 'RESPONSE_EXTENSION',
+      });
+    }
+    assert.deepEqual(check({ 'Sec-WebSocket-Extensions': 'a;' }), { reject: 'RESPONSE_EXTENSION' });
+  });
 
   for (const status of [200, 100, 302, 401, 500]) {
     test(`${status} fails`, () =>

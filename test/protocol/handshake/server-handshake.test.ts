@@ -41,6 +41,7 @@ function check({ method = 'GET', httpVersion = '1.1', fields = {}, rules = {} }:
       hosts: undefined,
       encrypted: false,
       maxHeaders: 100,
+      compression: undefined,
       ...rules,
     },
     testPlatform,

@@ -9,13 +9,30 @@ import { testPlatform } from '../test-platform.ts';
 
 test('the response that switches protocols', () => {
   assert.equal(
-    acceptResponse({ accept: 'abc=', protocol: '' }),
+    acceptResponse({ accept: 'abc=', protocol: '', deflate: undefined }),
     'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
       'Sec-WebSocket-Accept: abc=\r\n\r\n',
   );
   assert.match(
-    acceptResponse({ accept: 'abc=', protocol: 'chat' }),
+    acceptResponse({ accept: 'abc=', protocol: 'chat', deflate: undefined }),
     /\r\nSec-WebSocket-Protocol: chat\r\n\r\n$/,
+  );
+});
+
+test('names the extensions that were chosen', () => {
+  const agreement = {
+    deflateTakeover: true,
+    deflateWindowBits: 15,
+    inflateTakeover: true,
+    inflateWindowBits: 15,
+  };
+  assert.match(
+    acceptResponse({
+      accept: 'abc=',
+      protocol: '',
+      deflate: { agreement, response: 'permessage-deflate' },
+    }),
+    /\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n$/,
   );
 });
 
