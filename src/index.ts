@@ -53,7 +53,10 @@ export {
   errorTable,
   type RefusedResponse,
 } from './protocol/errors.ts';
-export type { CompressionCount, CompressionCounters } from './protocol/extensions/compression-counters.ts';
+export type {
+  CompressionCount,
+  CompressionCounters,
+} from './protocol/extensions/compression-counters.ts';
 export type { CompressionOptions } from './protocol/extensions/permessage-deflate.ts';
 export { defaultLimits, type Limits } from './protocol/limits.ts';
 export type { Message } from './protocol/messages/message-assembler.ts';

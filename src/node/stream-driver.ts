@@ -224,8 +224,8 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     if (this.#closed) return;
     this.#closed = true;
     this.outbox.close();
-    // What arrived before the end is delivered before it, unless we broke off ourselves.
-    const isWaiting = this.#waits || this.#rest !== undefined;
+    // What arrived before the end is delivered before it, unless we broke off ourselves or it is not inflated.
+    const isWaiting = (this.#held || this.#rest !== undefined) && !this.connection.inflating;
     if (!isWaiting || this.connection.state > ConnectionState.CLOSED_BY_US) this.#finish();
   }
 

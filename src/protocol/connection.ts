@@ -5,6 +5,7 @@ import type { ConnectionSettings } from './connection-settings.ts';
 import { ConnectionState } from './connection-state.ts';
 import { ControlBudget } from './control-budget.ts';
 import { type ErrorCode, errorTable } from './errors.ts';
+import type { InflateJob } from './extensions/compression.ts';
 import type { FrameParser } from './frames/frame-parser.ts';
 import { OPCODE, RSV1 } from './frames/frame-rules.ts';
 import type { FrameSink } from './frames/frame-sender.ts';
@@ -52,9 +53,9 @@ export class Connection extends MessageSender {
   /** There while a message is unfinished. */
   #assembler: MessageAssembler | undefined = undefined;
   #borrowed = false;
-  /** There once a compressed message came, and whether one is being inflated on another thread. */
+  /** There once a compressed message came, and while one is being inflated on another thread. */
   #inflater: MessageInflater | undefined = undefined;
-  #inflating = false;
+  #inflating: InflateJob | undefined = undefined;
   #controlBudget: ControlBudget | undefined = undefined;
   /** The payload of a control frame that comes in pieces. */
   #controlPayload: Uint8Array = EMPTY;
@@ -79,7 +80,7 @@ export class Connection extends MessageSender {
 
   /** Whether a message is being inflated, so that nothing behind it can be taken in. */
   get inflating(): boolean {
-    return this.#inflating;
+    return this.#inflating !== undefined;
   }
 
   // --- Bytes in
@@ -98,7 +99,7 @@ export class Connection extends MessageSender {
     this.#borrowed = borrowed;
     const parser = this.#parser ?? this.#settings.parsers.take();
     this.#parser = parser;
-    parser.stopped = this.#paused || this.#inflating;
+    parser.stopped = this.#paused || this.inflating;
     const stoppedAt = parser.parse(this, bytes, start, end);
     if (parser.error !== undefined) this.fail(parser.error);
     if (this.#state > ConnectionState.CLOSED_BY_US) return end;
@@ -155,11 +156,10 @@ export class Connection extends MessageSender {
       this.#inflated(this.#inflater.inflate(isText, bytes, start, end));
       return;
     }
-    this.#inflating = true;
     this.#stopParser();
     const payload = borrowed ? bytes.slice(start, end) : bytes.subarray(start, end);
-    this.#inflater.inflateLater(isText, payload, (inflated) => {
-      this.#inflating = false;
+    this.#inflating = this.#inflater.inflateLater(isText, payload, (inflated) => {
+      this.#inflating = undefined;
       this.#inflated(inflated);
       this.#host.onInflated();
     });
@@ -228,8 +228,9 @@ export class Connection extends MessageSender {
 
   #closeContexts(): void {
     this.closeDeflater();
+    this.#inflating?.cancel();
+    this.#inflating = undefined;
     this.#inflater?.close();
-    this.#inflating = false;
   }
 
   /** Stops before the next frame: the application is not ready for it. */
@@ -409,7 +410,7 @@ export class Connection extends MessageSender {
   wake(now: number): number {
     if (this.#state !== ConnectionState.OPEN) return this.#wakeClosing(now);
     // A peer that we do not read from cannot be blamed for silence.
-    if (this.#paused || this.#inflating) return now + this.#pingAfterMs;
+    if (this.#paused || this.inflating) return now + this.#pingAfterMs;
     if (this.#unfinishedSince === NEVER) return this.#keepAlive(now);
     const due = this.#unfinishedSince + this.#settings.limits.messageTimeoutMs;
     if (now < due) return Math.min(due, this.#keepAlive(now));

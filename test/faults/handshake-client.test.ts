@@ -201,6 +201,7 @@ test('fault 24: an extension that was not offered fails the client', async () =>
     await expectRefused(
       (request) => switching(request, { 'sec-websocket-extensions': extensions }),
       'RESPONSE_EXTENSION',
+      { compression: false },
     );
   }
 });

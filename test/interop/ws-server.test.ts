@@ -16,7 +16,7 @@ for (const transport of transports) {
         message: (_, message) => inbox.put(message),
       });
       const theirs = await accepted.next();
-      assert.equal(theirs.socket.extensions, '');
+      assert.equal(theirs.socket.extensions, 'permessage-deflate');
       for (const message of everyMessage()) {
         ours.send(message);
         checkSame(await theirs.messages.next(), message);

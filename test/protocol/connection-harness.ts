@@ -110,9 +110,9 @@ export class Harness implements ConnectionHost, FrameSink {
   commit(end: number): void {
     this.position = end;
   }
+  /** Keeps the bytes themselves, as the real sink may: who changes them later changes what is sent. */
   append(bytes: Uint8Array): void {
-    this.reserve(bytes.length).set(bytes, this.position);
-    this.position += bytes.length;
+    this.keepPlace(bytes.length).fill(bytes);
   }
 
   keepPlace(size: number): FramePlace {

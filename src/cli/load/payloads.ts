@@ -27,7 +27,9 @@ export class Payloads {
     while (count > FEWEST && count * size > MOST_BYTES) count /= 2;
     this.count = count;
     this.#mask = count - 1;
-    const texts = Array.from({ length: count }, (_, index) => json ? records(size, index) : letters(size, index));
+    const texts = Array.from({ length: count }, (_, index) =>
+      json ? records(size, index) : letters(size, index),
+    );
     this.#contents = binary ? texts.map((one) => Buffer.from(one, 'latin1')) : texts;
     this.#prepared = this.#contents.map((one) => prepareMessage(one));
   }
@@ -68,7 +70,11 @@ function records(size: number, index: number): string {
   while (text.length < size) {
     const id = random() >>> 8;
     const record = { id, user: `user-${id % 1000}`, price: (id % 100_000) / 100, at: 1.7e12 + id };
-    text += JSON.stringify({ type: 'trade', symbol: ALPHABET.slice(id & 31, (id & 31) + 4), ...record });
+    text += JSON.stringify({
+      type: 'trade',
+      symbol: ALPHABET.slice(id & 31, (id & 31) + 4),
+      ...record,
+    });
   }
   return text.slice(0, size);
 }

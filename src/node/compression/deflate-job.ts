@@ -18,7 +18,7 @@ export function parametersKey({ windowBits, level, memLevel }: DeflateParameters
 
 /**
  * Streams without work, by their parameters. A stream takes up to 330 KiB and 50 to 100 us to make; of each
- * kind there are at most as many as jobs run at once, so all that peers ask for take at most 3 MiB.
+ * kind there are at most as many as jobs run at once, so all that peers ask for take at most 5 MiB.
  */
 const idle: Map<string, DeflateRaw[]> = new Map();
 

@@ -3,7 +3,7 @@ import type { InflateRaw } from 'node:zlib';
 import { CORRUPT, TOO_LONG } from '../../protocol/extensions/compression.ts';
 import { type Job, jobs } from './job-queue.ts';
 import { MAX_WINDOW_BITS, openInflater } from './kept-context.ts';
-import { CLOSING_TAIL, endsAllowed, isWhole } from './payload-end.ts';
+import { CLOSING_TAIL, endsAllowed, isWhole, SYNC_TAIL, wholeLimit } from './payload-end.ts';
 import { grownLength } from './shared-output.ts';
 
 /**
@@ -63,7 +63,7 @@ export class InflateJob implements Job {
   ) {
     this.#context = context;
     this.#bytes = bytes;
-    this.#maxBytes = maxBytes;
+    this.#maxBytes = wholeLimit(maxBytes);
     // A stream calls from where it was made, which may be another connection's context.
     this.#done = AsyncResource.bind(done);
     jobs.add(this);
@@ -78,20 +78,18 @@ export class InflateJob implements Job {
   }
 
   start(): void {
-    if (this.#bytes.length > 0) this.#begin(this.#context.begin());
-    else setImmediate(this.#onNothing);
+    this.#begin(this.#context.begin());
   }
-
-  /** As `inflate` has it: no payload is no output. */
-  readonly #onNothing = (): void => {
-    jobs.ended();
-    this.#done?.(this.#bytes);
-  };
 
   #begin(stream: InflateRaw): void {
     this.#stream = stream;
     this.#takenBefore = stream.bytesWritten;
     stream.on('data', this.#onData).on('error', this.#onError);
+    if (this.#bytes.length === 0) {
+      // As `inflate` has it: no payload is no output, and changes nothing.
+      setImmediate(this.#onNothing);
+      return;
+    }
     stream.write(this.#bytes.subarray(this.#at), this.#onPayload);
     stream.write(this.#context.tail, this.#onTail);
   }
@@ -107,6 +105,10 @@ export class InflateJob implements Job {
     this.#end(CORRUPT);
   };
 
+  readonly #onNothing = (): void => {
+    this.#end(this.#result());
+  };
+
   readonly #onPayload = (): void => {
     this.#filledBeforeTail = this.#filled;
   };
@@ -116,28 +118,35 @@ export class InflateJob implements Job {
     // It was destroyed, and with it what it had still to do.
     if (stream === undefined) return;
     const taken = stream.bytesWritten - this.#takenBefore;
-    const left = this.#bytes.length - this.#at - taken;
-    if (left <= 0) {
-      const whole = isWhole(-left) && this.#filled === this.#filledBeforeTail;
+    const used = taken - (this.#bytes.length - this.#at);
+    const { tail } = this.#context;
+    if (used >= 0) {
+      const whole = isWhole(used) && this.#filled === this.#filledBeforeTail;
+      // The stream has ended, though there are messages to come.
+      if (whole && tail === SYNC_TAIL && used < tail.length) this.#stream = this.#renew(stream);
       this.#end(whole ? this.#result() : CORRUPT);
     } else if (this.#done === undefined || ++this.#ends > endsAllowed(this.#bytes.length)) {
       this.#end(CORRUPT);
     } else {
       // RFC 7692 7.2.3.4: blocks may be final, and others may follow.
       this.#at += taken;
-      this.#since = this.#filled;
-      this.#release(stream);
-      stream.destroy();
-      this.#begin(this.#context.renew());
+      this.#begin(this.#renew(stream));
     }
   };
+
+  #renew(stream: InflateRaw): InflateRaw {
+    this.#release(stream);
+    stream.destroy();
+    this.#since = this.#filled;
+    return this.#context.renew();
+  }
 
   #append(chunk: Uint8Array, filled: number): void {
     if (this.#filled === 0) {
       this.#output = chunk;
     } else {
       if (filled > this.#output.length) {
-        const larger = Buffer.allocUnsafeSlow(grownLength(this.#filled, this.#maxBytes));
+        const larger = Buffer.allocUnsafeSlow(grownLength(this.#output.length, this.#maxBytes));
         larger.set(this.#output.subarray(0, this.#filled));
         this.#output = larger;
       }
@@ -149,7 +158,7 @@ export class InflateJob implements Job {
   #result(): Uint8Array {
     const inflated = this.#output.subarray(0, this.#filled);
     // What may be kept for long is not to keep much more with it.
-    return 2 * this.#filled < this.#output.length ? inflated.slice() : inflated;
+    return 2 * this.#filled < inflated.buffer.byteLength ? new Uint8Array(inflated) : inflated;
   }
 
   #release(stream: InflateRaw): void {
@@ -161,7 +170,8 @@ export class InflateJob implements Job {
     const stream = this.#stream;
     if (stream === undefined) return;
     this.#release(stream);
-    this.#context.end(stream, typeof inflated === 'number' ? undefined : inflated, this.#since);
+    const kept = typeof inflated === 'number' || this.#done === undefined ? undefined : inflated;
+    this.#context.end(stream, kept, this.#since);
     jobs.ended();
     this.#done?.(inflated);
   }

@@ -16,7 +16,7 @@ import {
   singleMessages,
 } from './inflate-job.ts';
 import { CHUNK, KeptContext, MAX_WINDOW_BITS, openInflater } from './kept-context.ts';
-import { CLOSING_TAIL, endsAllowed, isWhole, SYNC_TAIL } from './payload-end.ts';
+import { CLOSING_TAIL, endsAllowed, isWhole, SYNC_TAIL, wholeLimit } from './payload-end.ts';
 import { SharedOutput } from './shared-output.ts';
 import { storeBlocks, storedLength } from './stored-blocks.ts';
 
@@ -92,6 +92,7 @@ function inflate(
   end: number,
   maxBytes: number,
 ): number {
+  const most = wholeLimit(maxBytes);
   let output = inflated.begin();
   let filled = 0;
   let filledBeforeTail = 0;
@@ -100,20 +101,18 @@ function inflate(
   let at = start;
   let left = end - start;
   for (;;) {
-    const room = Math.min(output.length, maxBytes + 1);
+    const room = Math.min(output.length, most + 1);
     context.write(input, at, left, output, filled, room - filled);
     if (context.failed) return CORRUPT;
     filled = room - context.roomLeft;
-    if (filled > maxBytes) return TOO_LONG;
+    if (filled > most) return TOO_LONG;
     at += left - context.inputLeft;
     left = context.inputLeft;
     if (context.roomLeft === 0) {
-      output = inflated.grow(maxBytes);
+      output = inflated.grow(most);
     } else if (input === tail) {
-      if (filled > filledBeforeTail || !isWhole(at)) return CORRUPT;
-      // The stream has ended.
-      if (left > 0) context.reset();
-      return filled;
+      // Where the stream has ended, that shows when the next message is written.
+      return filled === filledBeforeTail && isWhole(at) ? filled : CORRUPT;
     } else if (left === 0) {
       filledBeforeTail = filled;
       input = tail;

@@ -29,3 +29,8 @@ export function isWhole(used: number): boolean {
 export function endsAllowed(length: number): number {
   return 64 + Math.floor(length / 1_024);
 }
+
+/** `maxBytes` as native calls must have it: they end the process where a length is no whole number. */
+export function wholeLimit(maxBytes: number): number {
+  return maxBytes >= 0 ? Math.floor(maxBytes) : 0;
+}

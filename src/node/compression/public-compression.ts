@@ -23,7 +23,7 @@ import {
   singleMessages,
 } from './inflate-job.ts';
 import { MAX_WINDOW_BITS, openInflater } from './kept-context.ts';
-import { CLOSING_TAIL, endsAllowed, isWhole, SYNC_TAIL } from './payload-end.ts';
+import { CLOSING_TAIL, endsAllowed, isWhole, SYNC_TAIL, wholeLimit } from './payload-end.ts';
 import { storeBlocks, storedLength } from './stored-blocks.ts';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
@@ -97,6 +97,8 @@ class PublicDeflater implements Deflater {
   }
 }
 
+const TOO_LARGE = 'ERR_BUFFER_TOO_LARGE';
+
 interface Step {
   readonly output: Uint8Array;
   /** How much of the input zlib has taken. */
@@ -126,8 +128,6 @@ function inflateStep(input: Uint8Array, maxBytes: number, options: ZlibOptions):
   }
 }
 
-const TOO_LARGE = 'ERR_BUFFER_TOO_LARGE';
-
 /** One of a connection's own has a history. */
 class PublicInflater implements Inflater, InflateContext {
   readonly laterAbove: number = INFLATE_LATER_ABOVE;
@@ -147,38 +147,38 @@ class PublicInflater implements Inflater, InflateContext {
   inflate(bytes: Uint8Array, start: number, end: number, maxBytes: number): number {
     if (this.#closed) return CORRUPT;
     if (start === end) return 0;
-    const length = this.#inflate(bytes.subarray(start, end), maxBytes);
+    const length = this.#inflate(bytes.subarray(start, end), wholeLimit(maxBytes));
     if (length < 0 && this.#history !== undefined) this.close();
     return length;
   }
 
   #inflate(payload: Uint8Array, maxBytes: number): number {
-    let input: Uint8Array = Buffer.concat([payload, this.tail]);
+    const joined = Buffer.concat([payload, this.tail]);
     const outputs: Uint8Array[] = [];
+    let at = 0;
     let length = 0;
     for (;;) {
       const options = { windowBits: this.#windowBits, ...this.#history?.options };
-      const step = inflateStep(input, maxBytes - length, options);
+      const step = inflateStep(joined.subarray(at, payload.length), maxBytes - length, options);
       if (typeof step === 'number') return step;
       const { output, taken } = step;
       length += output.length;
       outputs.push(output);
-      const used = taken - (input.length - this.tail.length);
-      if (used >= 0) {
+      at += taken;
+      if (at === payload.length) {
+        // Again, with the tail: it shows whether the payload was whole.
+        const again = inflateStep(joined.subarray(at - taken), maxBytes, options);
+        if (typeof again === 'number' || again.output.length > output.length) return CORRUPT;
+        const used = again.taken - taken;
         if (!isWhole(used)) return CORRUPT;
-        // It may be the tail that has brought this, as if it were what was cut off.
-        if (endsAs(output, SYNC_TAIL)) {
-          const alone = inflateStep(input.subarray(0, -this.tail.length), maxBytes, options);
-          if (typeof alone === 'number' || alone.output.length < output.length) return CORRUPT;
-        }
         this.output = outputs.length === 1 ? output : Buffer.concat(outputs, length);
-        this.#history?.append(output);
+        if (used < this.tail.length) this.#history?.forget();
+        else this.#history?.append(output);
         return length;
       }
       // RFC 7692 7.2.3.4: blocks may be final, and others may follow. What was before is forgotten, as by
       // the contexts that are kept.
       if (outputs.length > endsAllowed(payload.length)) return CORRUPT;
-      input = input.subarray(taken);
       this.#history?.forget();
     }
   }
@@ -218,13 +218,9 @@ class PublicInflater implements Inflater, InflateContext {
   }
 }
 
-function endsAs(bytes: Uint8Array, end: Uint8Array): boolean {
-  return bytes.length >= end.length && Buffer.compare(bytes.subarray(-end.length), end) === 0;
-}
-
 /**
  * With zlib's public calls alone. It returns what `keptCompression` does, more slowly, and takes up to twice
- * as much memory for a message. What is both too long and corrupt may be called the other of the two.
+ * as much memory for a message. Of what is both too long and corrupt it may name the other.
  */
 export const publicCompression: Compression = {
   sharedDeflater: (parameters) => new PublicDeflater(parameters),

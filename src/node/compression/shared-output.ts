@@ -1,5 +1,6 @@
 const SMALL = 65_536;
-const MEDIUM = 1_048_576;
+/** A message of 1 MiB, which is the usual limit, does not fill it. */
+const MEDIUM = 1_048_576 + 65_536;
 /** The system gives memory when it is written to: up to here, what may be needed is asked for at once. */
 const LARGE = 67_108_864;
 
@@ -13,7 +14,10 @@ export function grownLength(length: number, maxBytes: number): number {
   return Math.min(maxBytes + 1, Math.max(4 * length, length < MEDIUM ? MEDIUM : LARGE));
 }
 
-/** Where all of a kind leave a result for the moment. 64 KiB and, once needed, 1 MiB are kept. */
+/**
+ * Where all of a kind leave a result for the moment. 64 KiB are kept, and somewhat more than 1 MiB once that
+ * was needed.
+ */
 export class SharedOutput {
   readonly #small: Uint8Array = Buffer.allocUnsafeSlow(SMALL);
   #medium: Uint8Array | undefined;

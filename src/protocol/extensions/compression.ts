@@ -37,6 +37,11 @@ export interface Deflater {
 export const CORRUPT = -1;
 export const TOO_LONG = -2;
 
+/** A message that is being inflated, or waits for it. */
+export interface InflateJob {
+  cancel(): void;
+}
+
 /** Inflates messages. `output` is as of `Deflater`. */
 export interface Inflater {
   readonly output: Uint8Array;
@@ -49,14 +54,14 @@ export interface Inflater {
    */
   inflate(bytes: Uint8Array, start: number, end: number, maxBytes: number): number;
   /**
-   * The same on another thread. `bytes` must not change, and nothing else be asked, until `done` is called,
-   * later and once, with what is the receiver's.
+   * The same on another thread. `bytes` must not change, and nothing else be asked of an own inflater, until
+   * `done` is called, later and once, with what is the receiver's; not at all where the job is cancelled.
    */
   inflateLater(
     bytes: Uint8Array,
     maxBytes: number,
     done: (inflated: Uint8Array | typeof CORRUPT | typeof TOO_LONG) => void,
-  ): void;
+  ): InflateJob;
   /** Gives its memory back. `done` of what was begun is not called any more. */
   close(): void;
 }

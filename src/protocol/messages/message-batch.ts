@@ -26,6 +26,11 @@ export class MessageBatch {
     return this.#plain;
   }
 
+  /** Whether these frames, which are the batch's, are the uncompressed ones. */
+  arePlain(frames: Uint8Array): boolean {
+    return frames === this.#plain;
+  }
+
   /** The frames as an encoding makes them; undefined where one of them is not there yet. */
   framesOf(encoding: MessageEncoding): Uint8Array | undefined {
     this.#encoded ??= new Map();
@@ -35,12 +40,14 @@ export class MessageBatch {
 
   #encode(encoding: MessageEncoding): Uint8Array | undefined {
     const encoded: EncodedMessage[] = [];
+    let arePlain = true;
     for (const message of this.messages) {
       const one = encoding.encode(message);
       if (one === undefined) return undefined;
+      arePlain &&= one === message;
       encoded.push(one);
     }
-    return this.#join(encoded);
+    return arePlain ? this.plainFrames : this.#join(encoded);
   }
 
   #join(messages: readonly EncodedMessage[]): Uint8Array {

@@ -131,8 +131,8 @@ export class MessageDeflater {
 
   prepared(sink: FrameSink, message: PreparedMessage): void {
     const { platform, sender, shared, counter } = this.#settings;
-    this.forget();
     const encoded = this.#encoding.encode(message);
+    if (encoded !== message) this.forget();
     if (encoded !== undefined) {
       sender.encoded(sink, encoded);
       return;
@@ -149,8 +149,9 @@ export class MessageDeflater {
 
   /** The batch's frames; undefined where its messages are to be sent one by one. */
   framesOf(batch: MessageBatch): Uint8Array | undefined {
-    this.forget();
-    return batch.framesOf(this.#encoding);
+    const frames = batch.framesOf(this.#encoding);
+    if (frames !== undefined && !batch.arePlain(frames)) this.forget();
+    return frames;
   }
 
   /** What the peer gets is not what was compressed one after the other. */

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
-import { CORRUPT, type Inflater } from '../extensions/compression.ts';
+import { CORRUPT, type InflateJob, type Inflater } from '../extensions/compression.ts';
 import { type CompressionCount, count } from '../extensions/compression-counters.ts';
 import type { Limits } from '../limits.ts';
 import type { Platform } from '../platform.ts';
@@ -58,12 +58,16 @@ export class MessageInflater {
     return { message };
   }
 
-  /** On another thread. `payload` must not change until `done` is called. */
-  inflateLater(isText: boolean, payload: Uint8Array, done: (inflated: Inflated) => void): void {
+  /** On another thread. `payload` must not change until `done` is called, which it is not once cancelled. */
+  inflateLater(
+    isText: boolean,
+    payload: Uint8Array,
+    done: (inflated: Inflated) => void,
+  ): InflateJob {
     const { platform, counter } = this.#settings;
     const startedAt = platform.clock();
     const size = payload.length;
-    this.#inflater.inflateLater(payload, this.#most(size), (result) => {
+    return this.#inflater.inflateLater(payload, this.#most(size), (result) => {
       if (typeof result === 'number') {
         done(this.#failed(result, size));
         return;

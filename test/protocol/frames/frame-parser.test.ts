@@ -15,10 +15,13 @@ interface Seen {
 class Recorder implements FrameHandler {
   readonly frames: Seen[] = [];
   pieces = 0;
+  /** How many frames came in one step. */
+  whole = 0;
 
   wholeMessage(first: number, bytes: Uint8Array, start: number, end: number): void {
     assert.ok(end - start < 0x1_0000);
-    assert.ok(first === 0x81 || first === 0x82);
+    assert.ok([0x81, 0x82, 0xc1, 0xc2].includes(first));
+    this.whole++;
     this.frameStart(first, end - start);
     this.framePayload(first, bytes, start, end, true);
   }
@@ -38,15 +41,16 @@ class Recorder implements FrameHandler {
   }
 }
 
-function parse(pieces: readonly Uint8Array[], mustBeMasked = true) {
+function parse(pieces: readonly Uint8Array[], mustBeMasked = true, mayBeCompressed = false) {
   const recorder = new Recorder();
-  const parser = new FrameParser(mustBeMasked, false);
+  const parser = new FrameParser(mustBeMasked, mayBeCompressed);
   for (const piece of copies(pieces)) {
     const stoppedAt = parser.parse(recorder, piece, 0, piece.length);
     if (parser.error !== undefined) break;
     assert.equal(stoppedAt, piece.length);
   }
-  return { frames: recorder.frames, error: parser.error, unfinished: parser.unfinished, parser };
+  const { frames, whole } = recorder;
+  return { frames, whole, error: parser.error, unfinished: parser.unfinished, parser };
 }
 
 const mask = [0x37, 0xfa, 0x21, 0x3d];
@@ -117,7 +121,10 @@ describe('frames', () => {
   test('only what lies within the bounds is read', () => {
     const recorder = new Recorder();
     const chunk = concatBytes([1, 2, 3], ping, [4, 5]);
-    assert.equal(new FrameParser(true, false).parse(recorder, chunk, 3, 3 + ping.length), 3 + ping.length);
+    assert.equal(
+      new FrameParser(true, false).parse(recorder, chunk, 3, 3 + ping.length),
+      3 + ping.length,
+    );
     assert.deepEqual(recorder.frames, [seenPing]);
   });
 });
@@ -165,6 +172,100 @@ describe('a wrong frame', () => {
     assert.equal(parse([Uint8Array.of(0x83)]).error, 'RESERVED_OPCODE');
     assert.equal(parse([Uint8Array.of(0x81), Uint8Array.of(0x01)]).error, 'MASK_MISSING');
     assert.equal(parse([Uint8Array.of(0x82, 0xfe, 0x00, 0x01)]).error, 'LENGTH_NOT_MINIMAL');
+  });
+});
+
+describe('RSV1', () => {
+  /** Frames, and the bytes that they begin with. */
+  const script = (masked: boolean) =>
+    [
+      { opcode: 1, reserved: 4, payload: [1, 2, 3] },
+      { opcode: 2, payload: [4] },
+      { opcode: 2, reserved: 4, payload: new Array(130).fill(5) },
+      { opcode: 1, reserved: 4, fin: false, payload: [6, 7] },
+      { opcode: 9, payload: [8] },
+      { opcode: 0, fin: false, payload: [] },
+      { opcode: 0, payload: [9] },
+      { opcode: 2, reserved: 4, payload: [] },
+    ].map((fields) => encodeFrame({ ...fields, mask: masked ? mask : undefined }));
+
+  for (const masked of [true, false]) {
+    test(`comes with the first byte, where it was agreed on; ${masked ? 'masked' : 'not masked'}`, () => {
+      const frames = script(masked);
+      const stream = concatBytes(...frames);
+      for (const pieces of waysOfSplitting(stream)) {
+        const seen = parse(pieces, masked, true);
+        assert.equal(seen.error, undefined);
+        assert.equal(seen.unfinished, false);
+        assert.deepEqual(
+          seen.frames.map(({ first, length }) => [first, length]),
+          [
+            [0xc1, 3],
+            [0x82, 1],
+            [0xc2, 130],
+            [0x41, 2],
+            [0x89, 1],
+            [0x00, 0],
+            [0x80, 1],
+            [0xc2, 0],
+          ],
+        );
+        assert.deepEqual(
+          seen.frames.flatMap(({ payload }) => payload),
+          [1, 2, 3, 4, ...new Array(130).fill(5), 6, 7, 8, 9],
+        );
+      }
+    });
+
+    test(`a message with it that lies whole in its chunk comes in one step; ${masked}`, () => {
+      assert.equal(parse([concatBytes(...script(masked))], masked, true).whole, 4);
+      assert.equal(parse(script(masked), masked, true).whole, 4);
+    });
+  }
+
+  const wrong: [string, Uint8Array, boolean][] = [
+    ['on text where nothing was agreed on', encodeFrame({ opcode: 1, reserved: 4, mask }), false],
+    ['on bytes where nothing was agreed on', encodeFrame({ opcode: 2, reserved: 4, mask }), false],
+    [
+      'on a first fragment where nothing was agreed on',
+      encodeFrame({ opcode: 2, fin: false, reserved: 4, mask }),
+      false,
+    ],
+    ['on a ping', encodeFrame({ opcode: 9, reserved: 4, mask }), true],
+    ['on a pong', encodeFrame({ opcode: 10, reserved: 4, mask }), true],
+    ['on a close', encodeFrame({ opcode: 8, reserved: 4, mask }), true],
+    ['with RSV2', encodeFrame({ opcode: 1, reserved: 6, mask }), true],
+    ['with RSV3', encodeFrame({ opcode: 2, reserved: 5, mask }), true],
+    ['but RSV2', encodeFrame({ opcode: 1, reserved: 2, mask }), true],
+    ['but RSV3', encodeFrame({ opcode: 1, reserved: 1, mask }), true],
+    ...[0, 4].map((reserved): [string, Uint8Array, boolean] => [
+      `on the continuation of a message with${reserved === 0 ? 'out' : ''} it`,
+      concatBytes(
+        encodeFrame({ opcode: 1, fin: false, reserved, mask }),
+        encodeFrame({ opcode: 0, reserved: 4, mask }),
+      ),
+      true,
+    ]),
+  ];
+  for (const [name, bytes, mayBeCompressed] of wrong) {
+    test(`fault 69: RESERVED_BITS ${name}, however it is cut`, () => {
+      for (const pieces of waysOfSplitting(concatBytes(bytes, ping))) {
+        const { frames, error } = parse(pieces, true, mayBeCompressed);
+        assert.equal(error, 'RESERVED_BITS');
+        assert.ok(frames.every(({ first }) => (first & 0x40) === 0 || first === 0x41));
+        assert.ok(frames.every(({ first }) => first !== 0x89));
+      }
+    });
+  }
+
+  test('a compressed message must not begin inside of another either', () => {
+    const begun = encodeFrame({ opcode: 1, fin: false, mask });
+    for (const fin of [true, false]) {
+      const stream = concatBytes(begun, encodeFrame({ opcode: 1, fin, reserved: 4, mask }));
+      for (const pieces of waysOfSplitting(stream)) {
+        assert.equal(parse(pieces, true, true).error, 'MESSAGE_INTERLEAVED');
+      }
+    }
   });
 });
 

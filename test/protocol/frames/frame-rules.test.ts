@@ -7,17 +7,22 @@ import {
   secondByteError,
 } from '../../../dist/protocol/frames/frame-rules.js';
 
-test('the first byte, all 256 of them, inside of a message and outside', () => {
+test('the first byte, all 256 of them, inside of a message and outside, compressed or not', () => {
   for (let first = 0; first < 256; first++) {
     const opcode = first % 16;
+    // RFC 7692 6.1: the first frame of a message, whatever else is wrong with it.
+    const mayHaveRsv1 = opcode > 0 && opcode < 8;
     for (const open of [false, true]) {
-      let expected: string | undefined;
-      if ((first & 0x70) !== 0) expected = 'RESERVED_BITS';
-      else if ([3, 4, 5, 6, 7, 11, 12, 13, 14, 15].includes(opcode)) expected = 'RESERVED_OPCODE';
-      else if (opcode >= 8) expected = first < 128 ? 'CONTROL_FRAGMENTED' : undefined;
-      else if (opcode === 0) expected = open ? undefined : 'CONTINUATION_UNEXPECTED';
-      else expected = open ? 'MESSAGE_INTERLEAVED' : undefined;
-      assert.equal(firstByteError(first, open, false), expected, `${first} ${open}`);
+      for (const agreed of [false, true]) {
+        const allowed = agreed && mayHaveRsv1 ? 0x40 : 0;
+        let expected: string | undefined;
+        if ((first & 0x70) !== 0 && (first & 0x70) !== allowed) expected = 'RESERVED_BITS';
+        else if ([3, 4, 5, 6, 7, 11, 12, 13, 14, 15].includes(opcode)) expected = 'RESERVED_OPCODE';
+        else if (opcode >= 8) expected = first < 128 ? 'CONTROL_FRAGMENTED' : undefined;
+        else if (opcode === 0) expected = open ? undefined : 'CONTINUATION_UNEXPECTED';
+        else expected = open ? 'MESSAGE_INTERLEAVED' : undefined;
+        assert.equal(firstByteError(first, open, agreed), expected, `${first} ${open} ${agreed}`);
+      }
     }
   }
 });

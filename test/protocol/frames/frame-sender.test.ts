@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type FramePlace, FrameSender, type FrameSink } from '../../../dist/protocol/frames/frame-sender.js';
+import {
+  type FramePlace,
+  FrameSender,
+  type FrameSink,
+} from '../../../dist/protocol/frames/frame-sender.js';
 import { PreparedMessage } from '../../../dist/protocol/messages/prepared-message.js';
 import { decodeFrames, encodeUtf8 } from '../../reference-codec.ts';
 import { testPlatform } from '../test-platform.ts';
@@ -121,6 +125,64 @@ for (const masked of [false, true]) {
     });
   });
 }
+
+for (const masked of [false, true]) {
+  describe(`a frame by itself, ${masked ? 'masked' : 'not masked'}`, () => {
+    const sender = new FrameSender(testPlatform, masked);
+    for (const length of [0, 1, 125, 126, 65_535, 65_536]) {
+      test(`of ${length} bytes`, () => {
+        const payload = Uint8Array.from({ length }, (_, i) => (i * 7) & 0xff);
+        const before = Buffer.from(payload);
+        const { frames, rest } = decodeFrames(sender.frame(0x42, payload));
+        assert.equal(rest.length, 0);
+        const [frame] = frames;
+        assert.ok(frame?.fin && frames.length === 1);
+        assert.deepEqual([frame.opcode, frame.reserved], [2, 4]);
+        assert.equal(frame.mask !== undefined, masked);
+        assert.ok(before.equals(frame.payload));
+        assert.ok(before.equals(payload));
+      });
+    }
+
+    test('of a message that is encoded already', () => {
+      const message = new PreparedMessage('häh', testPlatform, true);
+      const frame = sender.encodedFrame(message);
+      assert.equal(frame === message.frame, !masked);
+      const [decoded] = decodeFrames(frame).frames;
+      assert.equal(decoded?.mask !== undefined, masked);
+      assert.equal(String(Buffer.from(decoded?.payload ?? [])), 'häh');
+      assert.equal(decodeFrames(message.frame).frames[0]?.mask, undefined);
+    });
+
+    test('an opcode with RSV1 is sent so', () => {
+      const sink = new Sink();
+      sender.bytes(sink, 0x41, Uint8Array.of(1, 2));
+      sender.encoded(sink, { opcode: 0x42, frame: Uint8Array.of(0xc2, 1, 9), payloadStart: 2 });
+      assert.deepEqual(
+        decodeFrames(sink.bytes).frames.map(({ opcode, reserved, payload }) => [
+          opcode,
+          reserved,
+          [...payload],
+        ]),
+        [
+          [1, 4, [1, 2]],
+          [2, 4, [9]],
+        ],
+      );
+    });
+  });
+}
+
+test('what is borrowed is copied, however large it is', () => {
+  for (const length of [16_383, 16_384, 70_000]) {
+    const sink = new Sink();
+    const payload = new Uint8Array(length).fill(7);
+    new FrameSender(testPlatform, false).bytes(sink, 2, payload, true);
+    payload.fill(0);
+    const [frame] = decodeFrames(sink.bytes).frames;
+    assert.ok(frame?.payload.length === length && frame.payload.every((byte) => byte === 7));
+  }
+});
 
 test('a server hands on large payloads and prepared frames without copying them', () => {
   const sink = new Sink();

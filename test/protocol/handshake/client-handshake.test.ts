@@ -34,9 +34,7 @@ describe('the request', () => {
   });
 
   test('names no subprotocol where there is none', () => {
-    assert.ok(
-      !('Sec-WebSocket-Protocol' in requestFields(plain)),
-    );
+    assert.ok(!('Sec-WebSocket-Protocol' in requestFields(plain)));
   });
 
   test('refuses wrong subprotocols', () => {

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import {
+  type CompressionOptions,
+  resolveCompression,
+} from '../../../dist/protocol/extensions/permessage-deflate.js';
 import { HeaderFields } from '../../../dist/protocol/handshake/header-fields.js';
 import { normaliseOrigins } from '../../../dist/protocol/handshake/origin.js';
 import {
@@ -48,7 +52,11 @@ function check({ method = 'GET', httpVersion = '1.1', fields = {}, rules = {} }:
   );
 }
 
-const accepted = { accept: 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=', protocol: 'chat' };
+const accepted = {
+  accept: 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+  protocol: 'chat',
+  deflate: undefined,
+};
 
 describe('accepted', () => {
   const changes: Record<string, Change> = {
@@ -84,6 +92,61 @@ describe('accepted', () => {
     assert.ok('accept' in answer && answer.accept === 'fFBooB7FAkLlXgRSz0BT3v4hq5s=');
     const other = check({ fields, rules: { origins: normaliseOrigins('same-origin') } });
     assert.ok('reject' in other && other.status === 403);
+  });
+});
+
+describe('compression', () => {
+  function deflateFor(offers: string | string[] | undefined, given?: CompressionOptions) {
+    const answer = check({
+      fields: { 'Sec-WebSocket-Extensions': offers },
+      rules: { compression: given && resolveCompression(given) },
+    });
+    assert.ok('accept' in answer);
+    assert.deepEqual({ ...answer, deflate: undefined }, accepted);
+    return answer.deflate;
+  }
+  const NO = 'server_no_context_takeover; client_no_context_takeover';
+
+  test('is not agreed on where the server has none, nor where the client offers none', () => {
+    assert.equal(deflateFor('permessage-deflate'), undefined);
+    assert.equal(deflateFor(undefined, {}), undefined);
+    assert.equal(deflateFor('x-webkit-deflate-frame, permessage-bzip2', {}), undefined);
+  });
+
+  test('is what browsers offer', () => {
+    assert.deepEqual(deflateFor('permessage-deflate; client_max_window_bits', {}), {
+      agreement: {
+        deflateTakeover: false,
+        deflateWindowBits: 15,
+        inflateTakeover: false,
+        inflateWindowBits: 15,
+      },
+      response: `permessage-deflate; ${NO}`,
+    });
+  });
+
+  test('is the first acceptable offer, in one line or in several, among what we do not know', () => {
+    const offers = [
+      'foo, permessage-deflate; server_max_window_bits=8',
+      'permessage-deflate; server_max_window_bits=10, permessage-deflate',
+    ];
+    const expected = {
+      agreement: {
+        deflateTakeover: true,
+        deflateWindowBits: 10,
+        inflateTakeover: true,
+        inflateWindowBits: 15,
+      },
+      response: 'permessage-deflate; server_max_window_bits=10',
+    };
+    assert.deepEqual(deflateFor(offers, { takeover: true }), expected);
+    assert.deepEqual(deflateFor(offers.join(', '), { takeover: true }), expected);
+  });
+
+  test('is declined, and the upgrade goes on, where no offer is acceptable', () => {
+    assert.equal(deflateFor('permessage-deflate; server_max_window_bits=8', {}), undefined);
+    assert.equal(deflateFor('permessage-deflate; client_max_window_bits=16', {}), undefined);
+    assert.equal(deflateFor('permessage-deflate; a=1', {}), undefined);
   });
 });
 

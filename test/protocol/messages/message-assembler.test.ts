@@ -258,3 +258,117 @@ describe('a message that lies whole in one frame and one piece', () => {
     }
   }
 });
+
+describe('the payload of a compressed message', () => {
+  const RSV1 = 0x40;
+
+  /** Feeds frames, each piece alone in its memory, which is used again; returns what was gathered. */
+  function gather(assembler: MessageAssembler, frames: readonly Frame[]): number[] | undefined {
+    let payload: number[] | undefined;
+    for (const { first, pieces } of frames) {
+      const chunks = pieces.map((piece) => Buffer.from(piece as Uint8Array));
+      const size = chunks.reduce((sum, { length }) => sum + length, 0);
+      if (!assembler.begin(first, size)) return undefined;
+      chunks.forEach((chunk, i) => {
+        assert.equal(payload, undefined);
+        const memory = Buffer.concat([Buffer.from('<<'), chunk, Buffer.from('>>')]);
+        const end = 2 + chunk.length;
+        const found = assembler.addCompressed(memory, 2, end, i === chunks.length - 1);
+        if (found !== undefined) payload = [...(found === memory ? chunk : found)];
+        memory.fill(0);
+      });
+    }
+    return payload;
+  }
+
+  const all = [0xc3, 0x28, 3, 4, 5, 6];
+  const bytes = (...list: number[]) => Uint8Array.from(list);
+  const cases: [string, Frame[]][] = [
+    ['in one piece', [{ first: FIN | RSV1 | TEXT, pieces: [bytes(...all)] }]],
+    [
+      'in pieces',
+      [
+        {
+          first: FIN | RSV1 | BINARY,
+          pieces: [bytes(0xc3), bytes(0x28, 3, 4), bytes(5), bytes(6)],
+        },
+      ],
+    ],
+    [
+      'in fragments, some of them empty',
+      [
+        { first: RSV1 | TEXT, pieces: [''] },
+        { first: 0, pieces: [bytes(0xc3, 0x28, 3)] },
+        { first: 0, pieces: [''] },
+        { first: 0, pieces: [bytes(4), bytes(5, 6)] },
+        { first: FIN, pieces: [''] },
+      ],
+    ],
+    [
+      'in the last fragment alone',
+      [
+        { first: RSV1 | BINARY, pieces: [''] },
+        { first: FIN, pieces: [bytes(...all)] },
+      ],
+    ],
+  ];
+  for (const [name, frames] of cases) {
+    test(`${name}; what is in it is not looked at`, () => {
+      const assembler = make();
+      assert.deepEqual(gather(assembler, frames), all);
+      assert.equal(assembler.error, undefined);
+      assert.ok(assembler.isCompressed);
+      assert.equal(assembler.isText, ((frames[0]?.first ?? 0) & TEXT) !== 0);
+    });
+  }
+
+  test('may be empty', () => {
+    const fragments = [
+      { first: RSV1 | TEXT, pieces: [''] },
+      { first: FIN, pieces: [''] },
+    ];
+    assert.deepEqual(gather(make(), fragments), []);
+  });
+
+  test('what lies whole in its chunk is not copied', () => {
+    const assembler = make();
+    const chunk = bytes(...all);
+    assembler.begin(FIN | RSV1 | TEXT, 4);
+    assert.equal(assembler.addCompressed(chunk, 1, 5, true), chunk);
+  });
+
+  test('may be longer than the message: as long as what cannot be compressed becomes', () => {
+    const limits = { maxMessageBytes: 80 };
+    for (const [length, error] of [
+      [80 + 10 + 64, undefined],
+      [80 + 10 + 65, 'MESSAGE_TOO_BIG'],
+    ] as const) {
+      const whole = make(limits);
+      assert.equal(whole.begin(FIN | RSV1 | TEXT, length), error === undefined);
+      assert.equal(whole.error, error);
+      const fragments = make(limits);
+      assert.ok(fragments.begin(RSV1 | TEXT, 50));
+      fragments.addCompressed(new Uint8Array(50), 0, 50, true);
+      assert.equal(fragments.begin(FIN, length - 50), error === undefined);
+      assert.equal(fragments.error, error);
+    }
+    const plain = make(limits);
+    assert.ok(!plain.begin(FIN | TEXT, 81));
+  });
+
+  test('is each message’s own matter', () => {
+    const assembler = make();
+    assembler.begin(FIN | RSV1 | TEXT, 1);
+    assembler.addCompressed(bytes(0xff), 0, 1, true);
+    assembler.begin(FIN | TEXT, 1);
+    assert.ok(!assembler.isCompressed);
+  });
+
+  test('has a limit for its fragments too', () => {
+    const assembler = make({ maxFragments: 2 });
+    assert.ok(assembler.begin(RSV1 | TEXT, 1));
+    assert.ok(assembler.begin(0, 1));
+    assert.ok(!assembler.begin(FIN, 1));
+    assert.equal(assembler.error, 'TOO_MANY_FRAGMENTS');
+  });
+});

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
+import type { EncodedMessage } from '../../../dist/protocol/frames/frame-sender.js';
 import { PreparedMessage } from '../../../dist/protocol/messages/prepared-message.js';
 import { decodeFrames, encodeUtf8 } from '../../reference-codec.ts';
-import { MessageBatch } from '../../../dist/protocol/messages/message-batch.js';
+import { inflateOnce, TestCompression, type TestDeflater } from '../test-compression.ts';
 import { testPlatform } from '../test-platform.ts';
 
 for (const data of ['', 'hello', 'ü'.repeat(63), 'x'.repeat(70_000)]) {
@@ -25,17 +26,110 @@ test('bytes are copied: what happens to them later does not matter', () => {
   assert.deepEqual([...message.frame], [0x82, 3, 1, 2, 3]);
 });
 
-test('several are joined in order; one alone is its own frame, not a copy', () => {
-  const messages = ['a', 'bc', ''].map((text) => new PreparedMessage(text, testPlatform, true));
-  const { frames, rest } = decodeFrames(new MessageBatch(messages, testPlatform).plainFrames);
-  assert.equal(rest.length, 0);
-  assert.deepEqual(
-    frames.map(({ opcode, payload }) => [opcode, String.fromCharCode(...payload)]),
-    [
-      [1, 'a'],
-      [1, 'bc'],
-      [1, ''],
-    ],
-  );
-  assert.equal(new MessageBatch(messages.slice(0, 1), testPlatform).plainFrames, messages[0]?.frame);
+test('says how long its payload is, and whether it may be compressed', () => {
+  for (const compress of [true, false]) {
+    const message = new PreparedMessage('ü'.repeat(100), testPlatform, compress);
+    assert.equal(message.size, 200);
+    assert.equal(message.compress, compress);
+  }
+});
+
+describe('compressed', () => {
+  const parameters = { windowBits: 15, level: 1, memLevel: 8 };
+  // Compressed to less and to more than what the shortest header can say.
+  const short = 'compress me '.repeat(20);
+  const long = Array.from({ length: 200 }, (_, i) => String(i * i * 7919)).join();
+  const incompressible = Uint8Array.from({ length: 40 }, (_, i) => (i * 97 + 13) & 0xff);
+
+  function check(encoded: EncodedMessage | undefined, data: string | Uint8Array): void {
+    assert.ok(encoded);
+    const { frames, rest } = decodeFrames(encoded.frame);
+    const [frame] = frames;
+    assert.ok(frame !== undefined && frames.length === 1 && rest.length === 0);
+    const opcode = typeof data === 'string' ? 1 : 2;
+    assert.deepEqual([frame.fin, frame.reserved, frame.opcode], [true, 4, opcode]);
+    assert.equal(encoded.opcode, 0x40 | opcode);
+    const payload = encoded.frame.subarray(encoded.payloadStart);
+    assert.deepEqual(Uint8Array.from(payload), frame.payload);
+    assert.ok(Buffer.from(data as string).equals(inflateOnce(payload)));
+  }
+
+  for (const data of [short, long, Buffer.from(short), Buffer.from(long)]) {
+    test(`${typeof data} of ${data.length} bytes: a frame with RSV1, of its own memory`, () => {
+      const port = new TestCompression();
+      const deflater = port.sharedDeflater(parameters);
+      const now = new PreparedMessage(data, testPlatform, true);
+      const later = new PreparedMessage(data, testPlatform, true);
+      const encoded = now.deflate(deflater, testPlatform);
+      // What the deflater puts out next does not change it.
+      deflater.deflate(incompressible, 0, 40, true);
+      check(encoded, data);
+      const told: EncodedMessage[] = [];
+      later.deflateLater(deflater, testPlatform, (message) => told.push(message));
+      assert.deepEqual(told, []);
+      port.finishOne();
+      assert.equal(told.length, 1);
+      check(told[0], data);
+      assert.deepEqual(
+        deflater.calls.map(({ fresh }) => fresh),
+        [true, true, undefined],
+      );
+    });
+  }
+
+  test('once for each deflater', () => {
+    const port = new TestCompression();
+    const deflaters = [1, 9].map((level) => port.sharedDeflater({ ...parameters, level }));
+    const message = new PreparedMessage(long, testPlatform, true);
+    const encoded = deflaters.map((deflater) => {
+      assert.equal(message.deflatedBy(deflater), undefined);
+      return message.deflate(deflater, testPlatform);
+    });
+    assert.notEqual(encoded[0], encoded[1]);
+    deflaters.forEach((deflater, i) => {
+      assert.equal(message.deflatedBy(deflater), encoded[i]);
+    });
+  });
+
+  test('later: once, however many wait for it, who are told in order', () => {
+    const port = new TestCompression();
+    const deflaters = [1, 9].map((level) => port.sharedDeflater({ ...parameters, level }));
+    const message = new PreparedMessage(long, testPlatform, true);
+    const told: [number, EncodedMessage][] = [];
+    const later = (deflater: TestDeflater | undefined, who: number): boolean => {
+      assert.ok(deflater);
+      return message.deflateLater(deflater, testPlatform, (found) => told.push([who, found]));
+    };
+    assert.equal(later(deflaters[0], 1), true);
+    assert.equal(later(deflaters[0], 2), false);
+    assert.equal(later(deflaters[1], 3), true);
+    assert.equal(later(deflaters[0], 4), false);
+    assert.deepEqual(
+      deflaters.map((deflater) => message.deflatedBy(deflater)),
+      [undefined, undefined],
+    );
+    assert.equal(port.waiting.length, 2);
+    port.finishOne();
+    assert.deepEqual(
+      told.map(([who]) => who),
+      [1, 2, 4],
+    );
+    assert.deepEqual(new Set(told.map(([, found]) => found)).size, 1);
+    assert.equal(deflaters[0] && message.deflatedBy(deflaters[0]), told[0]?.[1]);
+    assert.equal(deflaters[1] && message.deflatedBy(deflaters[1]), undefined);
+    port.finishOne();
+    assert.equal(told.length, 4);
+  });
+
+  test('what gets no shorter is the message itself', () => {
+    const port = new TestCompression();
+    const deflater = port.sharedDeflater(parameters);
+    const message = new PreparedMessage(incompressible, testPlatform, true);
+    assert.equal(message.deflate(deflater, testPlatform), message);
+    assert.equal(message.deflatedBy(deflater), message);
+    const other = new PreparedMessage(incompressible, testPlatform, true);
+    other.deflateLater(deflater, testPlatform, (found) => assert.equal(found, other));
+    port.finishOne();
+    assert.equal(other.deflatedBy(deflater), other);
+  });
 });
