@@ -1,5 +1,6 @@
 import { CloseCode } from './close-codes.ts';
 import { closePayload, readClosePayload } from './close-frame.ts';
+import { type Closing, endOf } from './closing.ts';
 import type { ConnectionHost } from './connection-host.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { ConnectionState } from './connection-state.ts';
@@ -9,29 +10,20 @@ import type { InflateJob } from './extensions/compression.ts';
 import type { FrameParser } from './frames/frame-parser.ts';
 import { OPCODE, RSV1 } from './frames/frame-rules.ts';
 import type { FrameSink } from './frames/frame-sender.ts';
-import { type Message, MessageAssembler, wholeMessage } from './messages/message-assembler.ts';
+import { maxCompressedBytes } from './limits.ts';
 import {
-  type Inflated,
-  type MessageInflater,
-  maxCompressedBytes,
-} from './messages/message-inflater.ts';
+  type Message,
+  MessageAssembler,
+  ownedBytes,
+  wholeMessage,
+} from './messages/message-assembler.ts';
+import type { Inflated, MessageInflater } from './messages/message-inflater.ts';
 import { MessageSender } from './messages/message-sender.ts';
 import { CLOSE, CONTROL_BIT, PING, PONG, TEXT } from './opcodes.ts';
 
 /** No such moment. */
 const NEVER = -1;
 const EMPTY = new Uint8Array(0);
-
-/** How the connection ends, from the first close frame or failure on. */
-interface Closing {
-  /** When the transport is cut off. */
-  deadline: number;
-  /** What the peer's close frame said. */
-  code: number | undefined;
-  reason: string;
-  /** Why we broke it off. */
-  error: ErrorCode | undefined;
-}
 
 /**
  * One side of an open WebSocket connection, without input or output: `receive` takes bytes, `send…` and
@@ -157,7 +149,8 @@ export class Connection extends MessageSender {
       return;
     }
     this.#stopParser();
-    const payload = borrowed ? bytes.slice(start, end) : bytes.subarray(start, end);
+    // Not `slice`: of a Buffer that is no copy.
+    const payload = ownedBytes(bytes, start, end, borrowed);
     this.#inflating = this.#inflater.inflateLater(isText, payload, (inflated) => {
       this.#inflating = undefined;
       this.#inflated(inflated);
@@ -231,6 +224,7 @@ export class Connection extends MessageSender {
     this.#inflating?.cancel();
     this.#inflating = undefined;
     this.#inflater?.close();
+    this.#inflater = undefined;
   }
 
   /** Stops before the next frame: the application is not ready for it. */
@@ -387,15 +381,7 @@ export class Connection extends MessageSender {
     this.#state = ConnectionState.ENDED;
     this.#stopParser();
     this.#closeContexts();
-    const closing = this.#closing;
-    if (closing?.code !== undefined) {
-      this.#host.onEnd({ code: closing.code, reason: closing.reason, error: undefined });
-      return;
-    }
-    const error = closing?.error ?? 'CONNECTION_LOST';
-    const { closeCode = CloseCode.ABNORMAL, message } = errorTable[error];
-    const reason = closeCode === CloseCode.ABNORMAL ? '' : message;
-    this.#host.onEnd({ code: closeCode, reason, error });
+    this.#host.onEnd(endOf(this.#closing));
   }
 
   // --- Time

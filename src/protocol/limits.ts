@@ -59,6 +59,14 @@ export const defaultLimits: Limits = {
 };
 
 /**
+ * The longest payload that a compressed message within the limit is taken to have: deflate spends at most
+ * nine bits on a byte where it does not store it (RFC 1951 3.2.6), and some for each block.
+ */
+export function maxCompressedBytes(maxMessageBytes: number): number {
+  return maxMessageBytes + Math.ceil(maxMessageBytes / 8) + Math.ceil(maxMessageBytes / 64) + 64;
+}
+
+/**
  * The limits with what the application set laid over them.
  * @throws {ApertoError} INVALID_OPTION for an unknown name or a value that is not a whole number above
  * zero or `Infinity`. Nothing is coerced: `2 ** 32 | 0` is 0, and 0 must not come to mean unlimited.

@@ -163,7 +163,7 @@ for (const isServer of [true, false]) {
           assert.ok(own.counters.deflated.messages >= compressed.length);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 500 },
     );
   });
 }

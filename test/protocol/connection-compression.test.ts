@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { maxCompressedBytes } from '../../dist/protocol/messages/message-inflater.js';
+import { maxCompressedBytes } from '../../dist/protocol/limits.js';
 import { PreparedMessage } from '../../dist/protocol/messages/prepared-message.js';
 import { concatBytes, type FrameFields } from '../reference-codec.ts';
 import { CLOSE, closePayload, Harness, PING, PONG } from './connection-harness.ts';
@@ -326,6 +326,11 @@ describe('contexts of a connection’s own', () => {
         [0, 0],
       );
       end(harness);
+      assert.deepEqual(
+        own().map(({ closes }) => closes),
+        [1, 1],
+      );
+      harness.connection.transportClosed();
       assert.deepEqual(
         own().map(({ closes }) => closes),
         [1, 1],

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { defaultLimits, type Limits, resolveLimits } from '../../dist/protocol/limits.js';
+import { describe, test } from 'node:test';
+import { constants, deflateRawSync } from 'node:zlib';
+import {
+  defaultLimits,
+  type Limits,
+  maxCompressedBytes,
+  resolveLimits,
+} from '../../dist/protocol/limits.js';
 
 test('what is not set keeps its default', () => {
   assert.deepEqual(resolveLimits(), defaultLimits);
@@ -42,3 +48,33 @@ for (const name of ['maxMessages', '__proto__x', 'constructor']) {
     });
   });
 }
+
+describe('the longest payload of a message within the limit', () => {
+  test('is a ninth bit for each byte, and some for blocks', () => {
+    assert.equal(maxCompressedBytes(8), 8 + 1 + 1 + 64);
+    assert.equal(maxCompressedBytes(9), 9 + 2 + 1 + 64);
+    assert.equal(maxCompressedBytes(Infinity), Infinity);
+  });
+
+  test('is more than zlib needs for what it cannot compress', () => {
+    const { Z_FIXED, Z_DEFAULT_STRATEGY, Z_SYNC_FLUSH } = constants;
+    // Bytes that have nine bits in the fixed code, without any order.
+    const bytes = new Uint8Array(2_000_000);
+    for (let i = 0, x = 1; i < bytes.length; i++) {
+      x = (Math.imul(x, 1_664_525) + 1_013_904_223) >>> 0;
+      bytes[i] = 144 + ((x >>> 16) % 112);
+    }
+    for (const size of [1, 40, 1000, 2_000_000]) {
+      for (const strategy of [Z_FIXED, Z_DEFAULT_STRATEGY]) {
+        for (const [memLevel, windowBits] of [
+          [1, 15],
+          [8, 9],
+        ] as const) {
+          const options = { level: 1, memLevel, windowBits, strategy, finishFlush: Z_SYNC_FLUSH };
+          const { length } = deflateRawSync(bytes.subarray(0, size), options);
+          assert.ok(length - 4 <= maxCompressedBytes(size), `${length} of ${size}`);
+        }
+      }
+    }
+  });
+});

@@ -55,7 +55,7 @@ export class AgreedCompression {
   /** For a connection that is about to send its first message; undefined where none is compressed. */
   newDeflater(): MessageDeflater | undefined {
     if (this.#deflater !== undefined || this.#deflate === undefined) return this.#deflater;
-    return new MessageDeflater(this.#deflate, this.#port.ownDeflater(this.#parameters));
+    return new MessageDeflater(this.#deflate, () => this.#port.ownDeflater(this.#parameters));
   }
 
   /** For a connection that has got its first compressed message. */

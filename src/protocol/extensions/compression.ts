@@ -50,7 +50,7 @@ export interface Inflater {
   /**
    * Inflates the payload of one message, `bytes[start, end)`, into `output`, from its beginning. Returns how
    * long that is; `TOO_LONG` where it is more than `maxBytes`, of which it finds out early; `CORRUPT`.
-   * After either of these it is not to be used again.
+   * After either of these an own inflater is not to be used again. No payload is an empty message.
    */
   inflate(bytes: Uint8Array, start: number, end: number, maxBytes: number): number;
   /**

@@ -1,9 +1,8 @@
 import type { ErrorCode } from '../errors.ts';
 import { FIN, OPCODE, RSV1 } from '../frames/frame-rules.ts';
-import type { Limits } from '../limits.ts';
+import { type Limits, maxCompressedBytes } from '../limits.ts';
 import { CONTINUATION, TEXT } from '../opcodes.ts';
 import type { Platform } from '../platform.ts';
-import { maxCompressedBytes } from './message-inflater.ts';
 import { Utf8Validator } from './utf8-validator.ts';
 
 /** What arrives: text as string, binary as bytes. */
@@ -179,9 +178,14 @@ export class MessageAssembler {
 
 /**
  * Bytes that the application may keep. A view will do, unless the memory is not ours to keep or the view
- * would pin far more than it shows.
+ * would pin far more than it shows. It is no Buffer, whatever `bytes` is.
  */
-function ownedBytes(bytes: Uint8Array, start: number, end: number, borrowed: boolean): Uint8Array {
+export function ownedBytes(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  borrowed: boolean,
+): Uint8Array {
   const length = end - start;
   if (borrowed || length * 4 < bytes.buffer.byteLength) {
     const copy = new Uint8Array(length);

@@ -46,17 +46,19 @@ export class SharedDeflate implements MessageEncoding {
 export class MessageDeflater {
   readonly #encoding: SharedDeflate;
   readonly #settings: DeflateSettings;
-  readonly #own: Deflater | undefined;
+  readonly #makeOwn: (() => Deflater) | undefined;
+  /** There once a message was compressed with it: who only gets what all get needs none. */
+  #own: Deflater | undefined = undefined;
   /**
    * Whether the peer has got what our own context does not know of, or has not got what it does: then the
    * next message must not refer to any before it, which is always allowed.
    */
   #isBehind = false;
 
-  constructor(encoding: SharedDeflate, own?: Deflater) {
+  constructor(encoding: SharedDeflate, makeOwn?: () => Deflater) {
     this.#encoding = encoding;
     this.#settings = encoding.settings;
-    this.#own = own;
+    this.#makeOwn = makeOwn;
   }
 
   text(sink: FrameSink, text: string): void {
@@ -97,8 +99,9 @@ export class MessageDeflater {
   /** Returns how long the message has become; 0 where it is better sent as it is. */
   #deflate(bytes: Uint8Array, start: number, end: number): number {
     const { platform, shared, counter } = this.#settings;
-    const own = this.#own;
     const startedAt = platform.clock();
+    this.#own ??= this.#makeOwn?.();
+    const own = this.#own;
     const length =
       own === undefined
         ? shared.deflate(bytes, start, end, true)

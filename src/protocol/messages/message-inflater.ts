@@ -3,7 +3,7 @@ import { CORRUPT, type InflateJob, type Inflater } from '../extensions/compressi
 import { type CompressionCount, count } from '../extensions/compression-counters.ts';
 import type { Limits } from '../limits.ts';
 import type { Platform } from '../platform.ts';
-import type { Message } from './message-assembler.ts';
+import { type Message, wholeMessage } from './message-assembler.ts';
 
 /** What is the same for all who inflate alike. */
 export interface InflateSettings {
@@ -14,14 +14,6 @@ export interface InflateSettings {
 
 /** How far a message may be inflated whatever its ratio. */
 const FREE_BYTES = 64 * 1024;
-
-/**
- * The longest payload that a message within the limit can have: deflate spends at most nine bits on a byte
- * where it does not store it (RFC 1951 3.2.6), and a few bytes for a block.
- */
-export function maxCompressedBytes(maxMessageBytes: number): number {
-  return maxMessageBytes + Math.ceil(maxMessageBytes / 8) + 64;
-}
 
 /** A message, or why there is none. */
 export type Inflated = { readonly message: Message } | { readonly error: ErrorCode };
@@ -51,11 +43,7 @@ export class MessageInflater {
     const length = inflater.inflate(bytes, start, end, this.#most(end - start));
     if (length < 0) return this.#failed(length, end - start);
     count(counter, end - start, length, platform.clock() - startedAt);
-    const { output } = inflater;
-    if (isText) return this.#text(output, length);
-    const message = new Uint8Array(length);
-    message.set(output.subarray(0, length));
-    return { message };
+    return this.#message(isText, inflater.output, length, true);
   }
 
   /** On another thread. `payload` must not change until `done` is called, which it is not once cancelled. */
@@ -73,7 +61,7 @@ export class MessageInflater {
         return;
       }
       count(counter, size, result.length, platform.clock() - startedAt);
-      done(isText ? this.#text(result, result.length) : { message: result });
+      done(this.#message(isText, result, result.length, false));
     });
   }
 
@@ -89,9 +77,10 @@ export class MessageInflater {
     return { error: isWholeLimit ? 'MESSAGE_TOO_BIG' : 'INFLATION_RATIO' };
   }
 
-  #text(bytes: Uint8Array, length: number): Inflated {
+  #message(isText: boolean, bytes: Uint8Array, length: number, borrowed: boolean): Inflated {
+    const { platform } = this.#settings;
     // RFC 6455 8.1: text must be UTF-8, which is judged once it is inflated (RFC 7692 6.2).
-    const message = this.#settings.platform.decodeUtf8(bytes, 0, length);
+    const message = wholeMessage(platform, isText, bytes, 0, length, borrowed);
     return message === undefined ? { error: 'INVALID_UTF8' } : { message };
   }
 

@@ -58,6 +58,7 @@ export class MessageSender {
 
   protected closeDeflater(): void {
     this.#deflater?.close();
+    this.#deflater = undefined;
   }
 
   #whereAgreed(): MessageDeflater | undefined {

@@ -7,6 +7,7 @@ import type {
 } from '../../../dist/protocol/extensions/permessage-deflate.js';
 import { FrameSender } from '../../../dist/protocol/frames/frame-sender.js';
 import { resolveLimits } from '../../../dist/protocol/limits.js';
+import { Harness } from '../connection-harness.ts';
 import { compressionSettings, NO_TAKEOVER, TAKEOVER } from '../test-compression.ts';
 import { testPlatform } from '../test-platform.ts';
 
@@ -40,7 +41,7 @@ describe('without takeover', () => {
 });
 
 describe('with takeover', () => {
-  test('each connection has its own, made when it is asked for', () => {
+  test('each connection has its own, made when it is needed', () => {
     const { compression, port } = agreed(
       { ...TAKEOVER, deflateWindowBits: 12, inflateWindowBits: 10 },
       { level: 2, memLevel: 5 },
@@ -50,6 +51,9 @@ describe('with takeover', () => {
     assert.equal(port.inflaters.length, 0);
     const deflaters = [compression.newDeflater(), compression.newDeflater()];
     const inflaters = [compression.newInflater(), compression.newInflater()];
+    assert.equal(port.deflaters.length, 1);
+    const sink = new Harness(true, {}, compressionSettings());
+    for (const deflater of deflaters) deflater?.text(sink, 'hello');
     assert.deepEqual(parametersOf(port.deflaters), [
       [false, parameters],
       [true, parameters],

@@ -48,10 +48,24 @@ test('they are joined once for each encoding', () => {
   const same = encoding((message) => message);
   const frames = batch.framesOf(other);
   assert.deepEqual(frames, Uint8Array.of(...frame, ...frame, ...frame));
-  assert.deepEqual(batch.framesOf(same), batch.plainFrames);
+  assert.equal(batch.framesOf(same), batch.plainFrames);
   assert.equal(batch.framesOf(other), frames);
   assert.deepEqual(other.asked, messages);
   assert.deepEqual(same.asked, messages);
+});
+
+test('it is known of frames whether they are the uncompressed ones', () => {
+  for (const several of [messages, messages.slice(0, 1)]) {
+    const batch = new MessageBatch(several, testPlatform);
+    const other = encoding((message) =>
+      message === first ? { ...message, frame: Uint8Array.of(0xc1, 0) } : message,
+    );
+    const others = batch.framesOf(other);
+    assert.ok(others && !batch.arePlain(others));
+    const same = batch.framesOf(encoding((message) => message));
+    assert.ok(same && batch.arePlain(same));
+    assert.ok(batch.arePlain(batch.plainFrames) && !batch.arePlain(others));
+  }
 });
 
 test('where one is not there yet there are no frames, and nobody asks again', () => {

@@ -28,7 +28,7 @@ function setUp(setting: Setting = {}) {
   port.deflateLaterAbove = laterAbove;
   const parameters = { windowBits: 15, level: 1, memLevel: 8 };
   const shared = port.sharedDeflater(parameters);
-  const own = takeover ? port.ownDeflater(parameters) : undefined;
+  const makeOwn = () => port.ownDeflater(parameters);
   const sender = new FrameSender(testPlatform, !isServer);
   const counter = newCounters().deflated;
   const clock = { now: 0, step: 1 };
@@ -45,9 +45,10 @@ function setUp(setting: Setting = {}) {
     },
   };
   const encoding = new SharedDeflate({ platform, sender, threshold, shared, counter });
-  const deflater = new MessageDeflater(encoding, own);
+  const deflater = new MessageDeflater(encoding, takeover ? makeOwn : undefined);
   const sink = new Harness(isServer, {}, compressionSettings());
-  return { port, shared, own, encoding, deflater, sink, counter, clock, measured };
+  const owned = () => port.deflaters.filter(({ isOwn }) => isOwn);
+  return { port, shared, owned, makeOwn, encoding, deflater, sink, counter, clock, measured };
 }
 
 function prepared(data: string | Uint8Array, compress = true): PreparedMessage {
@@ -192,7 +193,8 @@ describe('the threshold', () => {
 });
 
 describe('with takeover', () => {
-  const freshness = ({ own }: ReturnType<typeof setUp>) => own?.calls.map(({ fresh }) => fresh);
+  const freshness = ({ owned }: ReturnType<typeof setUp>) =>
+    owned()[0]?.calls.map(({ fresh }) => fresh);
 
   test('messages refer to those before', () => {
     const set = setUp({ takeover: true });
@@ -211,6 +213,10 @@ describe('with takeover', () => {
     'a prepared message': ({ deflater, sink }) => deflater.prepared(sink, prepared(text)),
     'a batch': ({ deflater }) => {
       deflater.framesOf(new MessageBatch([prepared(text)], testPlatform));
+    },
+    'a batch of which one is compressed': ({ deflater }) => {
+      const messages = [prepared('a', false), prepared(text), prepared('b', false)];
+      deflater.framesOf(new MessageBatch(messages, testPlatform));
     },
     'a large text': ({ deflater, sink }) => deflater.text(sink, text.repeat(10)),
     'large bytes': ({ deflater, sink }) =>
@@ -236,18 +242,22 @@ describe('with takeover', () => {
     assert.deepEqual(freshness(set), [false, true, true, false]);
   });
 
-  test('what is below the threshold makes no difference', () => {
+  test('what is not compressed makes no difference', () => {
     const set = setUp({ takeover: true, threshold: 10 });
     const { deflater, sink } = set;
     deflater.text(sink, text);
     deflater.text(sink, 'short');
     deflater.bytes(sink, BINARY, Uint8Array.of(1));
+    deflater.prepared(sink, prepared('short'));
+    deflater.prepared(sink, prepared(text, false));
+    const batch = new MessageBatch([prepared('short'), prepared(text, false)], testPlatform);
+    assert.equal(deflater.framesOf(batch), batch.plainFrames);
     deflater.text(sink, text);
     assert.deepEqual(freshness(set), [false, false]);
   });
 
   test('large messages are compressed by themselves', () => {
-    const { deflater, sink, port, shared, own } = setUp({ takeover: true, laterAbove: 100 });
+    const { deflater, sink, port, shared, owned } = setUp({ takeover: true, laterAbove: 100 });
     deflater.text(sink, text.repeat(10));
     deflater.bytes(sink, BINARY, Buffer.from(text.repeat(10)));
     while (port.finishOne());
@@ -255,7 +265,7 @@ describe('with takeover', () => {
       shared.calls.map(({ later }) => later),
       [true, true],
     );
-    assert.deepEqual(own?.calls, []);
+    assert.equal(owned().length, 0);
     assert.deepEqual(seen(sink), [
       [text.repeat(10), true],
       [text.repeat(10), true],
@@ -263,9 +273,11 @@ describe('with takeover', () => {
   });
 
   test('the connection’s own is closed with it, what is shared is not', () => {
-    const { deflater, own, shared } = setUp({ takeover: true });
+    const { deflater, owned, shared, sink } = setUp({ takeover: true });
+    deflater.text(sink, text);
     deflater.close();
-    assert.deepEqual([own?.closes, shared.closes], [1, 0]);
+    assert.deepEqual([owned()[0]?.closes, shared.closes], [1, 0]);
+    setUp({ takeover: true }).deflater.close();
     setUp().deflater.close();
   });
 });
@@ -330,15 +342,14 @@ describe('on another thread', () => {
 
 describe('prepared messages', () => {
   test('are compressed once for all who compress alike', () => {
-    const { deflater, encoding, sink, shared, counter } = setUp();
-    const own = setUp({ takeover: true }).own;
+    const { deflater, encoding, sink, shared, counter, makeOwn, owned } = setUp();
     const message = prepared(text);
     deflater.prepared(sink, message);
     new MessageDeflater(encoding).prepared(sink, message);
-    new MessageDeflater(encoding, own).prepared(sink, message);
+    new MessageDeflater(encoding, makeOwn).prepared(sink, message);
     assert.deepEqual(seen(sink), Array(3).fill([text, true]));
     assert.equal(shared.calls.length, 1);
-    assert.deepEqual(own?.calls, []);
+    assert.equal(owned().length, 0);
     assert.equal(counter.messages, 1);
   });
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { constants, deflateRawSync } from 'node:zlib';
 import { newCounters } from '../../../dist/protocol/extensions/compression-counters.js';
 import { type Limits, resolveLimits } from '../../../dist/protocol/limits.js';
 import {
   type Inflated,
   MessageInflater,
-  maxCompressedBytes,
 } from '../../../dist/protocol/messages/message-inflater.js';
 import { deflateOnce, TestCompression } from '../test-compression.ts';
 import { testPlatform } from '../test-platform.ts';
@@ -154,6 +152,24 @@ test('what is inflated next does not change a message', () => {
   assert.equal(one.message.buffer.byteLength, 3);
 });
 
+test('what is inflated on another thread is no Buffer, and pins no more than it shows', () => {
+  const { port, messages } = setUp();
+  const [inflater] = port.inflaters;
+  assert.ok(inflater);
+  for (const size of [10, 1000]) {
+    const result = Buffer.alloc(1000, 7).subarray(0, size);
+    inflater.inflateLater = (_bytes, _maxBytes, done) => {
+      done(result);
+      return { cancel: () => {} };
+    };
+    messages.inflateLater(false, Uint8Array.of(1), (inflated) => {
+      assert.deepEqual(inflated, { message: new Uint8Array(size).fill(7) });
+      assert.ok('message' in inflated && inflated.message instanceof Uint8Array);
+      assert.ok(inflated.message.buffer.byteLength <= Math.max(10, size));
+    });
+  }
+});
+
 test('a large payload is one that is longer than what is done at once', () => {
   const { port, messages } = setUp();
   assert.ok(!messages.isLarge(2 ** 31));
@@ -183,29 +199,4 @@ test('what is shared is not closed', () => {
   const { inflater, messages } = setUp();
   messages.close();
   assert.equal(inflater.closes, 0);
-});
-
-describe('the longest payload of a message within the limit', () => {
-  test('is a ninth bit for each byte, and some', () => {
-    assert.equal(maxCompressedBytes(8), 8 + 1 + 64);
-    assert.equal(maxCompressedBytes(9), 9 + 2 + 64);
-    assert.equal(maxCompressedBytes(Infinity), Infinity);
-  });
-
-  const { Z_FIXED, Z_DEFAULT_STRATEGY, Z_HUFFMAN_ONLY } = constants;
-  for (const strategy of [Z_FIXED, Z_DEFAULT_STRATEGY, Z_HUFFMAN_ONLY]) {
-    test(`is more than zlib needs for what it cannot compress, strategy ${strategy}`, () => {
-      for (const size of [1, 40, 1000, 100_000]) {
-        // Bytes that have nine bits in the fixed code.
-        const bytes = Uint8Array.from({ length: size }, (_, i) => 144 + ((i * i * 31 + i) % 112));
-        for (const level of [0, 1, 9]) {
-          for (const memLevel of [1, 8]) {
-            const options = { level, memLevel, strategy, finishFlush: constants.Z_SYNC_FLUSH };
-            const { length } = deflateRawSync(bytes, options);
-            assert.ok(length - 4 <= maxCompressedBytes(size), `${length} of ${size}`);
-          }
-        }
-      }
-    });
-  }
 });
