@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Peer, prepareMessage } from '../../dist/index.js';
 import { jobs } from '../../dist/node/compression/job-queue.js';
 import { ClientPeer } from '../../dist/node/peer.js';
@@ -115,6 +116,27 @@ test('fault 74: ten thousand end while a large message inflates', async () => {
   await until('nothing else', () => process.getActiveResourcesInfo().length <= handles);
   await checkHeap(1);
 });
+
+for (const takeover of [false, true]) {
+  test(`fault 74: what waits for a thread is given up with its connection, takeover ${takeover}`, async () => {
+    const told = new Told();
+    const settings = compressingSettings({ takeover, handlers: told.handlers });
+    const opened = Array.from({ length: 200 }, () => openPeer(told, settings, large));
+    assert.ok(jobs.waiting >= 190, `${jobs.waiting}`);
+    for (const [at, { peer, stream }] of opened.entries()) {
+      if (at % 2 === 0) peer.terminate();
+      else stream.destroy();
+    }
+    for (let turns = 0; told.open.size > 0; turns++) {
+      assert.ok(turns < 10);
+      await nextTurn();
+    }
+    assert.equal(jobs.waiting, 0);
+    await untilThreadsAreDone();
+    assert.equal(told.messages, 0);
+    assert.equal(told.late, 0);
+  });
+}
 
 for (const takeover of [false, true]) {
   test(`fault 74: peers end while messages to them are compressed, takeover ${takeover}`, async () => {
