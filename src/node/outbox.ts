@@ -24,6 +24,7 @@ class Place implements FramePlace {
   /** As it was estimated. */
   readonly size: number;
   messages = 0;
+  isKept = true;
   batch: FrameBatch | undefined = undefined;
   readonly #outbox: Outbox;
 
@@ -136,7 +137,7 @@ export class Outbox implements FrameSink {
   }
 
   fill(place: Place, frames: Uint8Array): void {
-    if (this.#before?.includes(place) !== true) return;
+    if (!place.isKept) return;
     const batch = takeBatch();
     batch.append(frames);
     batch.messages = place.messages;
@@ -179,7 +180,10 @@ export class Outbox implements FrameSink {
       if (batch !== undefined) {
         this.bufferedAmount -= batch.bytes;
         batch.release(true);
-      } else if (waiting instanceof Place) this.bufferedAmount -= waiting.size;
+      } else if (waiting instanceof Place) {
+        this.bufferedAmount -= waiting.size;
+        waiting.isKept = false;
+      }
     }
     return dropped;
   }

@@ -26,6 +26,7 @@ describe('what is no option', () => {
     ...[1, 'yes', [], Symbol.iterator].map((value) => [value, /compression/] as const),
     [{ windowbits: 10 }, /no option windowbits/],
     [{ serverMaxWindowBits: 10 }, /serverMaxWindowBits/],
+    [null, /true, false or an object/],
     ...[1, 'true', null].map((takeover) => [{ takeover }, /compression\.takeover/] as const),
     ...(
       [

@@ -29,6 +29,7 @@ export interface Sent {
 /** Keeps a place for frames that come later. */
 class Place implements FramePlace {
   readonly size: number;
+  isKept = true;
   frames: Uint8Array | undefined = undefined;
 
   constructor(size: number) {
@@ -169,6 +170,7 @@ export class Harness implements ConnectionHost, FrameSink {
 
   /** Gives up what was sent since the last call, places included. */
   discard(): void {
+    for (const place of this.#before) place.isKept = false;
     this.#before = [];
     this.position = 0;
     this.connection.discarded();

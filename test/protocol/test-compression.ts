@@ -105,11 +105,16 @@ export class TestDeflater extends TestContext implements Deflater {
     return this.putOut(deflated);
   }
 
-  deflateLater(bytes: Uint8Array, done: (compressed: Uint8Array) => void): void {
+  deflateLater(
+    bytes: Uint8Array,
+    done: (compressed: Uint8Array) => void,
+    isWanted: () => boolean = () => true,
+  ): void {
     assert.equal(this.closes, 0);
     const message = Buffer.from(Uint8Array.from(bytes));
     this.calls.push({ text: String(message), later: true });
     this.port.waiting.push(() => {
+      if (!isWanted()) return;
       assert.ok(message.equals(bytes), 'it must not change');
       done(Uint8Array.from(this.#deflated(message, NOTHING)));
     });

@@ -22,8 +22,11 @@ export function parametersKey({ windowBits, level, memLevel }: DeflateParameters
  */
 const idle: Map<string, DeflateRaw[]> = new Map();
 
+const always = (): boolean => true;
+
 /** One message compressed by itself on another thread, by a public stream. */
 export class DeflateJob implements Job {
+  readonly isWanted: () => boolean;
   readonly #parameters: DeflateParameters;
   readonly #bytes: Uint8Array;
   readonly #done: (compressed: Uint8Array) => void;
@@ -35,11 +38,13 @@ export class DeflateJob implements Job {
     parameters: DeflateParameters,
     bytes: Uint8Array,
     done: (compressed: Uint8Array) => void,
+    isWanted: () => boolean = always,
   ) {
     this.#parameters = parameters;
     this.#bytes = bytes;
     // A stream calls from where it was made, which may be another connection's context.
     this.#done = AsyncResource.bind(done);
+    this.isWanted = isWanted;
     jobs.add(this);
   }
 

@@ -77,6 +77,11 @@ export class InflateJob implements Job {
     return false;
   }
 
+  /** Who does not want it cancels it. */
+  isWanted(): boolean {
+    return true;
+  }
+
   start(): void {
     this.#begin(this.#context.begin());
   }

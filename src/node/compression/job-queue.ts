@@ -2,6 +2,8 @@
 export interface Job {
   /** Begins it; must not end it yet. */
   start(): void;
+  /** Whether it is still to be done, once its turn has come. */
+  isWanted(): boolean;
 }
 
 /** At most so many at once: libuv has four threads by default, and files, DNS and crypto need them too. */
@@ -33,10 +35,12 @@ class JobQueue {
   /** To be called once for each job that was started, when no thread works for it any more. */
   ended(): void {
     this.#running--;
-    const [next] = this.#waiting;
-    if (next === undefined) return;
-    this.#waiting.delete(next);
-    this.#start(next);
+    for (const next of this.#waiting) {
+      this.#waiting.delete(next);
+      if (!next.isWanted()) continue;
+      this.#start(next);
+      return;
+    }
   }
 
   #start(job: Job): void {

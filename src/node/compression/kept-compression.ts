@@ -71,10 +71,14 @@ class KeptDeflater implements Deflater {
     return storeBlocks(bytes, start, end, deflated.begin(storedLength(end - start)));
   }
 
-  deflateLater(bytes: Uint8Array, done: (compressed: Uint8Array) => void): void {
+  deflateLater(
+    bytes: Uint8Array,
+    done: (compressed: Uint8Array) => void,
+    isWanted?: () => boolean,
+  ): void {
     // The receiver's history grows by it: distances to what was before are no longer what the context counts.
     this.#diverged = true;
-    new DeflateJob(this.#parameters, bytes, done);
+    new DeflateJob(this.#parameters, bytes, done, isWanted);
   }
 
   close(): void {

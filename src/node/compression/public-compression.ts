@@ -86,9 +86,13 @@ class PublicDeflater implements Deflater {
     }
   }
 
-  deflateLater(bytes: Uint8Array, done: (compressed: Uint8Array) => void): void {
+  deflateLater(
+    bytes: Uint8Array,
+    done: (compressed: Uint8Array) => void,
+    isWanted?: () => boolean,
+  ): void {
     this.#history?.forget();
-    new DeflateJob(this.#parameters, bytes, done);
+    new DeflateJob(this.#parameters, bytes, done, isWanted);
   }
 
   close(): void {

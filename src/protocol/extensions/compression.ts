@@ -26,9 +26,14 @@ export interface Deflater {
   deflate(bytes: Uint8Array, start: number, end: number, fresh: boolean): number;
   /**
    * Compresses a message by itself, on another thread; refers to none before it, and none after refers to
-   * it. `bytes` must not change until then. `done` is called later, once, with memory that is the receiver's.
+   * it. `bytes` must not change until then. `done` is called later, once, with memory that is the receiver's;
+   * not at all where `isWanted` says no when its turn comes.
    */
-  deflateLater(bytes: Uint8Array, done: (compressed: Uint8Array) => void): void;
+  deflateLater(
+    bytes: Uint8Array,
+    done: (compressed: Uint8Array) => void,
+    isWanted?: () => boolean,
+  ): void;
   /** Gives its memory back, once what was begun is done. */
   close(): void;
 }

@@ -17,6 +17,8 @@ export interface FrameSink {
 }
 
 export interface FramePlace {
+  /** Whether frames for it are still wanted. */
+  readonly isKept: boolean;
   /** The frames are there. Once; without effect where the place has been given up meanwhile. */
   fill(frames: Uint8Array): void;
 }

@@ -123,13 +123,14 @@ export class MessageDeflater {
     const place = sink.keepPlace(payload.length);
     const startedAt = platform.clock();
     this.forget();
-    shared.deflateLater(payload, (compressed) => {
+    const done = (compressed: Uint8Array): void => {
       count(counter, payload.length, compressed.length, platform.clock() - startedAt);
       const isShorter = compressed.length < payload.length;
       place.fill(
         isShorter ? sender.frame(opcode | RSV1, compressed) : sender.frame(opcode, payload),
       );
-    });
+    };
+    shared.deflateLater(payload, done, () => place.isKept);
   }
 
   prepared(sink: FrameSink, message: PreparedMessage): void {

@@ -27,7 +27,7 @@ const PAYLOAD = payloadOf(TEXT);
 
 /** Takes all places in the queue; returns what gives them back. */
 function block(): () => void {
-  for (let k = 0; k < CONCURRENCY; k++) jobs.add({ start() {} });
+  for (let k = 0; k < CONCURRENCY; k++) jobs.add({ start() {}, isWanted: () => true });
   return () => {
     for (let k = 0; k < CONCURRENCY; k++) jobs.ended();
   };
@@ -50,22 +50,23 @@ afterEach(async () => {
 });
 
 suite('the queue', () => {
-  test('starts jobs in their order, so many at once, and others when one has ended', () => {
+  test('starts jobs in their order, so many at once, and others when one has ended; none that is not wanted', () => {
     const started: number[] = [];
     const add = (k: number): Job => {
       const job = {
         start() {
           started.push(k);
         },
+        isWanted: () => k !== 5,
       };
       jobs.add(job);
       return job;
     };
-    const [first, , third, fourth] = [0, 1, 2, 3, 4].map(add);
-    assert.ok(first !== undefined && third !== undefined && fourth !== undefined);
+    const [first, , third, , , , last] = [0, 1, 2, 3, 5, 5, 4].map(add);
+    assert.ok(first !== undefined && third !== undefined && last !== undefined);
     assert.deepEqual(started, [0, 1]);
     assert.equal(jobs.running, CONCURRENCY);
-    assert.equal(jobs.waiting, 3);
+    assert.equal(jobs.waiting, 5);
     assert.equal(jobs.remove(first), false);
     assert.equal(jobs.remove(third), true);
     assert.equal(jobs.remove(third), false);
@@ -73,7 +74,7 @@ suite('the queue', () => {
     assert.deepEqual(started, [0, 1, 3]);
     jobs.ended();
     assert.deepEqual(started, [0, 1, 3, 4]);
-    assert.equal(jobs.remove(fourth), false);
+    assert.equal(jobs.remove(last), false);
     jobs.ended();
     jobs.ended();
     assert.equal(jobs.running, 0);
@@ -100,6 +101,17 @@ for (const [way, compression] of BOTH) {
       order.forEach((k, place) => {
         assert.ok(Math.abs(k - place) < CONCURRENCY, `${k} at ${place}`);
       });
+    });
+
+    test('what nobody wants any more when its turn has come is not compressed', async () => {
+      const goOn = block();
+      const deflater = compression.sharedDeflater(USUAL);
+      for (let k = 0; k < 100; k++) deflater.deflateLater(TEXT, unexpected, () => false);
+      const done = new Promise((resolve) => deflater.deflateLater(TEXT, resolve, () => true));
+      assert.equal(jobs.waiting, 101);
+      goOn();
+      assert.equal(jobs.waiting, 0);
+      await done;
     });
 
     test('never more than so many streams are at work', async (t) => {
