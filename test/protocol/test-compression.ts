@@ -46,7 +46,7 @@ function outputOf(bytes: Uint8Array): Uint8Array {
 }
 
 /** What was asked for, in order. */
-export interface Call {
+interface Call {
   readonly text: string;
   /** What `deflate` was told; undefined for the rest. */
   readonly fresh?: boolean;

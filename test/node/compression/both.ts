@@ -40,7 +40,7 @@ export const SAMPLES: readonly (readonly [name: string, bytes: Buffer])[] = [
 ];
 
 /** A copy, between other bytes, as messages lie in what was read. */
-export function amid(bytes: Uint8Array): { chunk: Buffer; start: number; end: number } {
+function amid(bytes: Uint8Array): { chunk: Buffer; start: number; end: number } {
   const chunk = Buffer.concat([Buffer.alloc(7, 0xaa), bytes, Buffer.alloc(9, 0xbb)]);
   return { chunk, start: 7, end: 7 + bytes.length };
 }
