@@ -81,7 +81,9 @@ export async function connect(
   const { protocols = [], headers = {}, tls, agent, signal } = options;
   const sharedReadBuffer = checkSharedReadBuffer(options.sharedReadBuffer ?? agent === undefined);
   const key = createKey(nodePlatform);
-  const compression = resolveCompression(options.compression === undefined ? true : options.compression);
+  const compression = resolveCompression(
+    options.compression === undefined ? true : options.compression,
+  );
   const fields = requestFields({ key, protocols, compression, headers });
   signal?.throwIfAborted();
   if (sharedReadBuffer && !target.encrypted) {

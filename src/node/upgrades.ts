@@ -69,7 +69,9 @@ export class Upgrades<Data> {
     this.#ownsHttp = ownsHttp;
     this.#owner = owner;
     this.#limits = resolveLimits(options.limits);
-    const compression = resolveCompression(options.compression === undefined ? false : options.compression);
+    const compression = resolveCompression(
+      options.compression === undefined ? false : options.compression,
+    );
     this.#routes = new Routes(options.routes, this.#limits, compression);
     this.#hosts = options.hosts === undefined ? undefined : normaliseHosts(options.hosts);
     this.#unanswered = new UnansweredRequests(http);
