@@ -4,6 +4,7 @@ import type { DeflateParameters } from '../../protocol/extensions/compression.ts
 import { type Job, jobs } from './job-queue.ts';
 import { CHUNK } from './kept-context.ts';
 import { SYNC_TAIL } from './payload-end.ts';
+import { parametersKey } from './shared-deflaters.ts';
 import { storeBlocks, storedLength } from './stored-blocks.ts';
 
 /**
@@ -11,10 +12,6 @@ import { storeBlocks, storedLength } from './stored-blocks.ts';
  * calling thread 110 us (430 us at level 6), the way through another thread 40 us, and both together 210 us.
  */
 export const DEFLATE_LATER_ABOVE = 65_536;
-
-export function parametersKey({ windowBits, level, memLevel }: DeflateParameters): string {
-  return `${windowBits} ${level} ${memLevel}`;
-}
 
 /**
  * Streams without work, by their parameters. A stream takes up to 330 KiB and 50 to 100 us to make; of each

@@ -7,7 +7,7 @@ import {
   type Inflater,
   TOO_LONG,
 } from '../../protocol/extensions/compression.ts';
-import { DEFLATE_LATER_ABOVE, DeflateJob, parametersKey } from './deflate-job.ts';
+import { DEFLATE_LATER_ABOVE, DeflateJob } from './deflate-job.ts';
 import {
   INFLATE_LATER_ABOVE,
   type InflateContext,
@@ -17,6 +17,7 @@ import {
 } from './inflate-job.ts';
 import { CHUNK, KeptContext, MAX_WINDOW_BITS, openInflater } from './kept-context.ts';
 import { CLOSING_TAIL, endsAllowed, isWhole, SYNC_TAIL, wholeLimit } from './payload-end.ts';
+import { oneForEach } from './shared-deflaters.ts';
 import { SharedOutput } from './shared-output.ts';
 import { storeBlocks, storedLength } from './stored-blocks.ts';
 
@@ -216,20 +217,11 @@ class OwnInflater implements Inflater, InflateContext {
   }
 }
 
-const deflaters: Map<string, KeptDeflater> = new Map();
 let inflater: SharedInflater | undefined;
 
 /** With contexts that are kept and worked with on the calling thread; only where `keptContextsWork`. */
 export const keptCompression: Compression = {
-  sharedDeflater(parameters) {
-    const key = parametersKey(parameters);
-    let deflater = deflaters.get(key);
-    if (deflater === undefined) {
-      deflater = new KeptDeflater(parameters);
-      deflaters.set(key, deflater);
-    }
-    return deflater;
-  },
+  sharedDeflater: oneForEach((parameters) => new KeptDeflater(parameters)),
   sharedInflater() {
     inflater ??= new SharedInflater();
     return inflater;

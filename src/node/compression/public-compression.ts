@@ -24,6 +24,7 @@ import {
 } from './inflate-job.ts';
 import { MAX_WINDOW_BITS, openInflater } from './kept-context.ts';
 import { CLOSING_TAIL, endsAllowed, isWhole, SYNC_TAIL, wholeLimit } from './payload-end.ts';
+import { oneForEach } from './shared-deflaters.ts';
 import { storeBlocks, storedLength } from './stored-blocks.ts';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
@@ -227,7 +228,7 @@ class PublicInflater implements Inflater, InflateContext {
  * as much memory for a message. Of what is both too long and corrupt it may name the other.
  */
 export const publicCompression: Compression = {
-  sharedDeflater: (parameters) => new PublicDeflater(parameters),
+  sharedDeflater: oneForEach((parameters) => new PublicDeflater(parameters)),
   sharedInflater: () => new PublicInflater(MAX_WINDOW_BITS),
   ownDeflater: (parameters) => new PublicDeflater(parameters, new History(parameters.windowBits)),
   ownInflater: (windowBits) => new PublicInflater(windowBits, new History(windowBits)),

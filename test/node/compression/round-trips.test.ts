@@ -18,6 +18,15 @@ import {
 
 for (const [way, compression] of BOTH) {
   suite(way, () => {
+    test('who compresses alike shares a deflater, and nobody else', () => {
+      const shared = compression.sharedDeflater(USUAL);
+      assert.equal(compression.sharedDeflater({ ...USUAL }), shared);
+      for (const other of [{ windowBits: 9 }, { level: 9 }, { memLevel: 1 }]) {
+        assert.notEqual(compression.sharedDeflater({ ...USUAL, ...other }), shared);
+      }
+      assert.notEqual(compression.ownDeflater(USUAL), compression.ownDeflater(USUAL));
+    });
+
     for (const [name, bytes] of SAMPLES) {
       test(`${name}, without takeover`, async () => {
         const deflater = compression.sharedDeflater(USUAL);
