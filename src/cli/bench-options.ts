@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { compressionOptionTypes } from './compression-options.ts';
-import { clientConnectOptions, clientOptionTypes, seconds, theUrl } from './connect-options.ts';
+import { clientConnectOptions, clientOptionTypes, theUrl } from './connect-options.ts';
 import type { LoadPlan } from './load/load.ts';
+import { seconds, wholeNumber } from './option-values.ts';
 import { UsageError, usage } from './usage.ts';
 
 const optionTypes = {
@@ -59,16 +60,16 @@ export function benchOptions(args: readonly string[]): BenchCommandOptions | und
   if (values.rate !== undefined && values['in-flight'] !== undefined)
     throw new UsageError('--rate and --in-flight exclude each other');
   const rate =
-    values.rate === undefined ? undefined : whole('--rate', values.rate, 1, HIGHEST_RATE);
-  const inFlight = whole('--in-flight', values['in-flight'] ?? '1', 1, MOST_IN_FLIGHT);
+    values.rate === undefined ? undefined : wholeNumber('--rate', values.rate, 1, HIGHEST_RATE);
+  const inFlight = wholeNumber('--in-flight', values['in-flight'] ?? '1', 1, MOST_IN_FLIGHT);
   const durationMs = seconds('--duration', values.duration ?? '10') * 1000;
   if (durationMs === 0) throw new UsageError('--duration is more than 0 seconds');
   return {
     plan: {
       url,
       mode,
-      connections: whole('--connections', values.connections ?? '100', 1, MOST_CONNECTIONS),
-      size: sends ? whole('--size', values.size ?? '20', 0, LARGEST_SIZE) : 0,
+      connections: wholeNumber('--connections', values.connections ?? '100', 1, MOST_CONNECTIONS),
+      size: sends ? wholeNumber('--size', values.size ?? '20', 0, LARGEST_SIZE) : 0,
       inFlight: sends && rate === undefined ? inFlight : undefined,
       rate,
       binary: values.binary === true,
@@ -79,13 +80,4 @@ export function benchOptions(args: readonly string[]): BenchCommandOptions | und
     },
     json: values.json === true,
   };
-}
-
-/** @throws {UsageError} where the text is not a whole number from `least` to `most`. */
-function whole(option: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  throw new UsageError(
-    `${option} takes a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`,
-  );
 }

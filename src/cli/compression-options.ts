@@ -1,4 +1,5 @@
 import type { CompressionOptions } from '../index.ts';
+import { wholeNumber } from './option-values.ts';
 import { UsageError } from './usage.ts';
 
 /** The options for compression that all commands share. */
@@ -27,13 +28,4 @@ export function compressionOption(values: {
     takeover: takeover === true,
     ...(threshold === undefined ? {} : { threshold: wholeNumber('--threshold', threshold, 0) }),
   };
-}
-
-/** @throws {UsageError} where the text is not a whole number of at least `least`. */
-export function wholeNumber(option: string, text: string, least: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
-  throw new UsageError(
-    `${option} takes a whole number of ${least} or more, not ${JSON.stringify(text)}`,
-  );
 }

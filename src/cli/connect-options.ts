@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { ConnectOptions } from '../index.ts';
 import { compressionOption, compressionOptionTypes } from './compression-options.ts';
+import { seconds } from './option-values.ts';
 import { readFile } from './server-options.ts';
 import { UsageError, usage } from './usage.ts';
 
@@ -116,11 +117,4 @@ function certificate(path: string): Buffer {
     // Told below.
   }
   throw new UsageError(`--ca takes a certificate, PEM; ${path} is none`);
-}
-
-/** @throws {UsageError} where the text is no number of seconds. */
-export function seconds(option: string, text: string): number {
-  const value = Number(text);
-  if (/^\d+(\.\d+)?$/.test(text) && value <= 1_000_000) return value;
-  throw new UsageError(`${option} takes seconds, such as 2 or 0.5, not ${JSON.stringify(text)}`);
 }

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { parseArgs } from 'node:util';
 import type { Limits, Route, ServeOptions } from '../index.ts';
-import { compressionOption, compressionOptionTypes, wholeNumber } from './compression-options.ts';
+import { compressionOption, compressionOptionTypes } from './compression-options.ts';
+import { wholeNumber } from './option-values.ts';
 import { UsageError, usage } from './usage.ts';
 
 const optionTypes = {

@@ -18,7 +18,7 @@ import { acceptFor, createKey } from '../protocol/handshake/accept-key.ts';
 import { checkResponse, requestFields } from '../protocol/handshake/client-handshake.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
-import { nodeCompression } from './compression/node-compression.ts';
+import { agreedSettings } from './compression/node-compression.ts';
 import { deadline } from './deadline.ts';
 import { nodePlatform } from './node-platform.ts';
 import { ClientPeer } from './peer.ts';
@@ -115,8 +115,7 @@ export async function connect(
   const { onError } = options;
   const { protocol, extensions, agreement } = answer;
   const counters = newCounters();
-  const agreed = agreement &&
-    compression && { agreement, options: compression, port: nodeCompression, counters };
+  const agreed = agreedSettings(agreement, compression, counters);
   const session = new PeerSession<ClientPeer>(
     socket,
     protocol,

@@ -11,10 +11,11 @@ import {
 import type {
   AcceptedOffer,
   CompressionOptions,
+  DeflateAgreement,
 } from '../protocol/extensions/permessage-deflate.ts';
 import { acceptResponse } from '../protocol/handshake/server-response.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { nodeCompression } from './compression/node-compression.ts';
+import { agreedSettings } from './compression/node-compression.ts';
 import { encodeCloseReason, type Sendable, type SendOptions } from './data.ts';
 import { deadline } from './deadline.ts';
 import { nodePlatform } from './node-platform.ts';
@@ -167,31 +168,33 @@ export class Server<Data = undefined> implements AsyncDisposable {
     }
     let settings = byExtensions.get(extensions);
     if (settings === undefined) {
-      const counters = this.compression;
-      const agreed = deflate &&
-        route.compression && {
-          agreement: deflate.agreement,
-          options: route.compression,
-          port: nodeCompression,
-          counters,
-        };
-      settings = {
-        ...connectionSettings(nodePlatform, route.limits, true, agreed),
-        extensions,
-        counters,
-        sharedReadBuffer: this.#sharedReadBuffer,
-        handlers: route.handlers,
-        slowPeers: route.slowPeers,
-        onError: this.#onError,
-        flushPublished: () => this.#topics.flush(),
-        onClosed: (ended) => this.#ended(ended),
-        onDropped: (messages) => {
-          this.#dropped += messages;
-        },
-      };
+      settings = this.#newSettings(route, deflate?.agreement, extensions);
       byExtensions.set(extensions, settings);
     }
     return settings;
+  }
+
+  #newSettings(
+    route: ResolvedRoute<Data>,
+    agreement: DeflateAgreement | undefined,
+    extensions: string,
+  ): SessionSettings<Peer<Data>> {
+    const counters = this.compression;
+    const agreed = agreedSettings(agreement, route.compression, counters);
+    return {
+      ...connectionSettings(nodePlatform, route.limits, true, agreed),
+      extensions,
+      counters,
+      sharedReadBuffer: this.#sharedReadBuffer,
+      handlers: route.handlers,
+      slowPeers: route.slowPeers,
+      onError: this.#onError,
+      flushPublished: () => this.#topics.flush(),
+      onClosed: (ended) => this.#ended(ended),
+      onDropped: (messages) => {
+        this.#dropped += messages;
+      },
+    };
   }
 
   #ended(session: PeerSession<Peer<Data>>): void {

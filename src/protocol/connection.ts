@@ -30,9 +30,8 @@ const EMPTY = new Uint8Array(0);
  * the protocol's own answers write frames to the sink, and `wake` lets time pass. Most connections are idle
  * at any moment, so what only some moments need is made when they come and dropped after.
  */
-export class Connection extends MessageSender {
+export class Connection extends MessageSender<ConnectionSettings> {
   readonly #host: ConnectionHost;
-  readonly #settings: ConnectionSettings;
   /** Spread a fifth to both sides, so that peers that came together are not pinged together. */
   readonly #pingAfterMs: number;
 
@@ -60,7 +59,6 @@ export class Connection extends MessageSender {
   constructor(host: ConnectionHost, sink: FrameSink, settings: ConnectionSettings) {
     super(sink, settings);
     this.#host = host;
-    this.#settings = settings;
     this.#heardAt = host.now();
     this.#pingAfterMs = Math.ceil(settings.limits.pingAfterMs * (0.8 + 0.4 * Math.random()));
     host.wakeBy(this.#heardAt + this.#pingAfterMs);
@@ -89,7 +87,7 @@ export class Connection extends MessageSender {
     this.#heardAt = now;
     this.#pingedAt = NEVER;
     this.#borrowed = borrowed;
-    const parser = this.#parser ?? this.#settings.parsers.take();
+    const parser = this.#parser ?? this.settings.parsers.take();
     this.#parser = parser;
     parser.stopped = this.#paused || this.inflating;
     const stoppedAt = parser.parse(this, bytes, start, end);
@@ -97,10 +95,10 @@ export class Connection extends MessageSender {
     if (this.#state > ConnectionState.CLOSED_BY_US) return end;
     if (!parser.unfinished) {
       this.#parser = undefined;
-      this.#settings.parsers.giveBack(parser);
+      this.settings.parsers.giveBack(parser);
     } else if (this.#unfinishedSince === NEVER) {
       this.#unfinishedSince = now;
-      this.#host.wakeBy(now + this.#settings.limits.messageTimeoutMs);
+      this.#host.wakeBy(now + this.settings.limits.messageTimeoutMs);
     }
     return stoppedAt;
   }
@@ -112,17 +110,17 @@ export class Connection extends MessageSender {
 
   /** The parser's: a message that lies whole in the chunk. */
   wholeMessage(first: number, bytes: Uint8Array, start: number, end: number): void {
+    const isText = (first & OPCODE) === TEXT;
     if ((first & RSV1) !== 0) {
-      this.#compressedMessage((first & OPCODE) === TEXT, bytes, start, end, this.#borrowed);
+      this.#compressedMessage(isText, bytes, start, end, this.#borrowed);
       return;
     }
-    const { platform, limits } = this.#settings;
+    const { platform, limits } = this.settings;
     // RFC 6455 10.4: the limit for a message, which is also a frame.
     if (end - start > limits.maxMessageBytes) {
       this.fail('MESSAGE_TOO_BIG');
       return;
     }
-    const isText = (first & OPCODE) === TEXT;
     const message = wholeMessage(platform, isText, bytes, start, end, this.#borrowed);
     if (message === undefined) this.fail('INVALID_UTF8');
     else this.#deliver(message);
@@ -136,7 +134,7 @@ export class Connection extends MessageSender {
     end: number,
     borrowed: boolean,
   ): void {
-    const { compression, limits } = this.#settings;
+    const { compression, limits } = this.settings;
     // Who has asked to close is not handed what still arrives; nor does anything come after it that refers to it.
     if (this.#state !== ConnectionState.OPEN || compression === undefined) return;
     if (end - start > maxCompressedBytes(limits.maxMessageBytes)) {
@@ -173,11 +171,11 @@ export class Connection extends MessageSender {
     if ((first & CONTROL_BIT) !== 0) {
       // RFC 6455 5.5.1: the one close frame is not counted against the control frames.
       if ((first & OPCODE) === CLOSE) return;
-      this.#controlBudget ??= new ControlBudget(this.#settings.limits, this.#heardAt);
+      this.#controlBudget ??= new ControlBudget(this.settings.limits, this.#heardAt);
       if (!this.#controlBudget.spend(this.#heardAt)) this.fail('CONTROL_FLOOD');
       return;
     }
-    this.#assembler ??= new MessageAssembler(this.#settings.platform, this.#settings.limits);
+    this.#assembler ??= new MessageAssembler(this.settings.platform, this.settings.limits);
     this.#assembler.begin(first, length);
     if (this.#assembler.error !== undefined) this.fail(this.#assembler.error);
   }
@@ -242,7 +240,7 @@ export class Connection extends MessageSender {
     this.#host.wakeBy(now + this.#pingAfterMs);
     if (this.#unfinishedSince === NEVER) return;
     this.#unfinishedSince = now;
-    this.#host.wakeBy(now + this.#settings.limits.messageTimeoutMs);
+    this.#host.wakeBy(now + this.settings.limits.messageTimeoutMs);
   }
 
   // --- Control frames
@@ -307,7 +305,7 @@ export class Connection extends MessageSender {
   }
 
   #closeReceived(payload: Uint8Array): void {
-    const status = readClosePayload(payload, this.#settings.platform);
+    const status = readClosePayload(payload, this.settings.platform);
     if ('error' in status) {
       this.fail(status.error);
       return;
@@ -325,7 +323,7 @@ export class Connection extends MessageSender {
       this.#state = ConnectionState.CLOSE_ACKNOWLEDGED;
     }
     // RFC 6455 7.1.1: the server ends the TCP connection first; a client waits for it.
-    if (this.#settings.isServer) this.#host.endTransport();
+    if (this.settings.isServer) this.#host.endTransport();
   }
 
   /** Breaks the connection off (RFC 6455 7.1.7). Without effect once it is closed or failed. */
@@ -352,13 +350,13 @@ export class Connection extends MessageSender {
 
   #ascii(text: string): Uint8Array {
     const bytes = new Uint8Array(text.length);
-    this.#settings.platform.encodeUtf8(text, bytes, 0);
+    this.settings.platform.encodeUtf8(text, bytes, 0);
     return bytes;
   }
 
   /** Gives the closing handshake, or its next step, its time. */
   #startClosing(): Closing {
-    const deadline = this.#host.now() + this.#settings.limits.closeTimeoutMs;
+    const deadline = this.#host.now() + this.settings.limits.closeTimeoutMs;
     this.#closing ??= { deadline, code: undefined, reason: '', error: undefined };
     this.#closing.deadline = deadline;
     this.#host.wakeBy(deadline);
@@ -398,7 +396,7 @@ export class Connection extends MessageSender {
     // A peer that we do not read from cannot be blamed for silence.
     if (this.#paused || this.inflating) return now + this.#pingAfterMs;
     if (this.#unfinishedSince === NEVER) return this.#keepAlive(now);
-    const due = this.#unfinishedSince + this.#settings.limits.messageTimeoutMs;
+    const due = this.#unfinishedSince + this.settings.limits.messageTimeoutMs;
     if (now < due) return Math.min(due, this.#keepAlive(now));
     this.fail('MESSAGE_TIMEOUT');
     return this.#wakeClosing(now);
@@ -417,7 +415,7 @@ export class Connection extends MessageSender {
 
   #keepAlive(now: number): number {
     if (this.#pingedAt !== NEVER) {
-      const due = this.#pingedAt + this.#settings.limits.pingTimeoutMs;
+      const due = this.#pingedAt + this.settings.limits.pingTimeoutMs;
       if (now < due) return Math.min(due, now + this.#pingAfterMs);
       this.fail('PING_TIMEOUT');
       return Number.POSITIVE_INFINITY;
@@ -428,6 +426,6 @@ export class Connection extends MessageSender {
     this.sendBytes(PING, EMPTY);
     this.#pingedAt = now;
     // Once it is answered the next one may be due before this one would have timed out.
-    return now + Math.min(this.#settings.limits.pingTimeoutMs, this.#pingAfterMs);
+    return now + Math.min(this.settings.limits.pingTimeoutMs, this.#pingAfterMs);
   }
 }

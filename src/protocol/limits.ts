@@ -59,11 +59,12 @@ export const defaultLimits: Limits = {
 };
 
 /**
- * The longest payload that a compressed message within the limit is taken to have: deflate spends at most
- * nine bits on a byte where it does not store it (RFC 1951 3.2.6), and some for each block.
+ * The longest that a message of so many bytes becomes where it is compressed, and that one is taken to have
+ * become: deflate spends at most nine bits on a byte where it does not store it (RFC 1951 3.2.6), and some
+ * for each block.
  */
-export function maxCompressedBytes(maxMessageBytes: number): number {
-  return maxMessageBytes + Math.ceil(maxMessageBytes / 8) + Math.ceil(maxMessageBytes / 64) + 64;
+export function maxCompressedBytes(messageBytes: number): number {
+  return messageBytes + Math.ceil(messageBytes / 8) + Math.ceil(messageBytes / 64) + 64;
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   type Message,
   type Peer,
   prepareMessage,
+  type Route,
   serve,
 } from '../../dist/index.js';
 import { RSV1 } from '../faults/deflated.ts';
@@ -164,20 +165,23 @@ describe('what is agreed on', () => {
   });
 });
 
+/** A route whose peers all hear `all`, and are told of. */
+function subscribing(opened: Mailbox<Peer>): Route<undefined> {
+  return {
+    open(peer) {
+      peer.subscribe('all');
+      opened.put(peer);
+    },
+  };
+}
+
 describe('what is compressed', () => {
   for (const takeover of [false, true]) {
     test(`not what is said not to be, takeover ${takeover}`, async (t) => {
       const opened = new Mailbox<Peer>();
       const server = await startServer(t, {
         compression: { takeover },
-        routes: {
-          '/': {
-            open(peer) {
-              peer.subscribe('all');
-              opened.put(peer);
-            },
-          },
-        },
+        routes: { '/': subscribing(opened) },
       });
       const { raw, accepted } = await offer(t, server, OFFER);
       const peer = await opened.next();
@@ -242,14 +246,7 @@ describe('what is compressed', () => {
       const opened = new Mailbox<Peer>();
       const server = await startServer(t, {
         compression: threshold === undefined ? true : { threshold },
-        routes: {
-          '/': {
-            open(peer) {
-              peer.subscribe('all');
-              opened.put(peer);
-            },
-          },
-        },
+        routes: { '/': subscribing(opened) },
       });
       const { raw, accepted } = await offer(t, server, OFFER);
       const peer = await opened.next();

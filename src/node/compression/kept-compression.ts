@@ -7,6 +7,7 @@ import {
   type Inflater,
   TOO_LONG,
 } from '../../protocol/extensions/compression.ts';
+import { maxCompressedBytes } from '../../protocol/limits.ts';
 import { DEFLATE_LATER_ABOVE, DeflateJob } from './deflate-job.ts';
 import {
   INFLATE_LATER_ABOVE,
@@ -23,11 +24,6 @@ import { storeBlocks, storedLength } from './stored-blocks.ts';
 
 const deflated: SharedOutput = new SharedOutput();
 const inflated: SharedOutput = new SharedOutput();
-
-/** What zlib makes of that many bytes at most, with what it may still hold and the flush. */
-function deflateBound(length: number): number {
-  return length + Math.ceil(length / 8) + Math.ceil(length / 64) + 64;
-}
 
 class KeptDeflater implements Deflater {
   readonly laterAbove: number = DEFLATE_LATER_ABOVE;
@@ -54,7 +50,7 @@ class KeptDeflater implements Deflater {
       deflated.begin()[0] = 0;
       return 1;
     }
-    const output = deflated.begin(deflateBound(end - start));
+    const output = deflated.begin(maxCompressedBytes(end - start));
     const context = this.#context;
     if (context === undefined) return this.#store(bytes, start, end);
     if (fresh || this.#diverged) context.reset();

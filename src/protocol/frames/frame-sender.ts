@@ -79,11 +79,7 @@ export class FrameSender {
       return;
     }
     const target = sink.reserve(MAX_HEADER + length);
-    const maskAt = writeHeader(target, sink.position, opcode, length, this.#masked);
-    const start = this.#masked ? maskAt + 4 : maskAt;
-    copyInto(target, start, payload);
-    if (this.#masked) this.#mask(target, maskAt, length);
-    sink.commit(start + length);
+    sink.commit(this.#write(target, sink.position, opcode, payload));
   }
 
   encoded(sink: FrameSink, { opcode, frame, payloadStart }: EncodedMessage): void {
@@ -101,10 +97,18 @@ export class FrameSender {
     const length = payload.length;
     const maskSize = this.#masked ? 4 : 0;
     const frame = this.#platform.allocate(headerSize(length) + maskSize + length);
-    const maskAt = writeHeader(frame, 0, opcode, length, this.#masked);
-    frame.set(payload, maskAt + maskSize);
-    if (this.#masked) this.#mask(frame, maskAt, length);
+    this.#write(frame, 0, opcode, payload);
     return frame;
+  }
+
+  /** Writes a frame at `at`; returns where it ends. */
+  #write(target: Uint8Array, at: number, opcode: number, payload: Uint8Array): number {
+    const length = payload.length;
+    const maskAt = writeHeader(target, at, opcode, length, this.#masked);
+    const start = this.#masked ? maskAt + 4 : maskAt;
+    copyInto(target, start, payload);
+    if (this.#masked) this.#mask(target, maskAt, length);
+    return start + length;
   }
 
   /** RFC 6455 5.3: each frame has a mask of its own, from a strong source of randomness. */
