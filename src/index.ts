@@ -44,15 +44,14 @@ export type { Route } from './node/routes.ts';
 export type { ServeOptions } from './node/serve.ts';
 export type { AttachOptions, CloseOptions, Server } from './node/server.ts';
 export type { UpgradeRequest } from './node/upgrade-request.ts';
-export { CloseCode } from './protocol/close-codes.ts';
 export {
   ApertoError,
-  type ErrorCode,
   type ErrorRow,
   type ErrorSide,
-  errorTable,
   type RefusedResponse,
-} from './protocol/errors.ts';
+} from './protocol/aperto-error.ts';
+export { CloseCode } from './protocol/close-codes.ts';
+export { type ErrorCode, errorTable } from './protocol/errors.ts';
 export type {
   CompressionCount,
   CompressionCounters,

@@ -48,7 +48,10 @@ describe('the root export', () => {
 
   test('has errors that tell what their row says', () => {
     const cause = new Error('inner');
-    const error = new aperto.ApertoError('MESSAGE_TOO_BIG', { detail: '2 MiB', cause });
+    const error = new aperto.ApertoError('MESSAGE_TOO_BIG', aperto.errorTable.MESSAGE_TOO_BIG, {
+      detail: '2 MiB',
+      cause,
+    });
     assert.ok(error instanceof Error);
     assert.equal(error.name, 'ApertoError');
     assert.equal(error.code, 'MESSAGE_TOO_BIG');

@@ -7,8 +7,9 @@ import {
 import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
+import type { RefusedResponse } from '../protocol/aperto-error.ts';
 import { connectionSettings } from '../protocol/connection-settings.ts';
-import { ApertoError, type RefusedResponse } from '../protocol/errors.ts';
+import { apertoError } from '../protocol/errors.ts';
 import { newCounters } from '../protocol/extensions/compression-counters.ts';
 import {
   type CompressionOptions,
@@ -110,7 +111,7 @@ export async function connect(
   );
   if ('reject' in answer) {
     socket.destroy();
-    throw new ApertoError(answer.reject, { response: refused(response, '') });
+    throw apertoError(answer.reject, { response: refused(response, '') });
   }
   const { onError } = options;
   const { protocol, extensions, agreement } = answer;
@@ -165,11 +166,11 @@ function switched(
     let refusing: IncomingMessage | undefined;
     const timer = deadline(limits.handshakeTimeoutMs, () => {
       // A refusal that stops halfway is a refusal.
-      if (refusing === undefined) fail(new ApertoError('HANDSHAKE_TIMEOUT'));
+      if (refusing === undefined) fail(apertoError('HANDSHAKE_TIMEOUT'));
       else refusing.destroy();
     });
     request.on('error', (cause) => {
-      fail(new ApertoError('CONNECT_FAILED', { detail: cause.message, cause }));
+      fail(apertoError('CONNECT_FAILED', { detail: cause.message, cause }));
     });
     request.on('upgrade', (response, socket, head) => {
       finish();
@@ -180,7 +181,7 @@ function switched(
         // To Node, a 101 that lacks Upgrade or Connection is a response like any other.
         const lacking = response.headers.upgrade === undefined;
         const code = lacking ? 'RESPONSE_UPGRADE' : 'RESPONSE_CONNECTION';
-        fail(new ApertoError(code, { response: refused(response, '') }));
+        fail(apertoError(code, { response: refused(response, '') }));
         return;
       }
       refusing = response;
@@ -189,7 +190,7 @@ function switched(
           detail: `status ${response.statusCode}`,
           response: refused(response, body),
         };
-        fail(new ApertoError('STATUS_NOT_101', error));
+        fail(apertoError('STATUS_NOT_101', error));
       });
     });
     request.end();

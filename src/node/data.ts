@@ -1,5 +1,5 @@
 import { isWireCloseCode } from '../protocol/close-codes.ts';
-import { ApertoError } from '../protocol/errors.ts';
+import { apertoError } from '../protocol/errors.ts';
 import { MAX_CONTROL_PAYLOAD } from '../protocol/frames/frame-rules.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import { nodePlatform } from './node-platform.ts';
@@ -21,7 +21,7 @@ export function toBytes(data: ArrayBuffer | ArrayBufferView): Uint8Array {
   }
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   const type = data === null ? 'null' : typeof data;
-  throw new ApertoError('INVALID_DATA', { detail: `got ${type}` });
+  throw apertoError('INVALID_DATA', { detail: `got ${type}` });
 }
 
 /** @throws {ApertoError} INVALID_DATA for what cannot be sent: misuse is told also where nothing is sent. */
@@ -39,7 +39,7 @@ function encode(text: string): Uint8Array {
 export function encodeControlPayload(payload: string | Uint8Array): Uint8Array {
   const bytes = typeof payload === 'string' ? encode(payload) : toBytes(payload);
   if (bytes.length > MAX_CONTROL_PAYLOAD) {
-    throw new ApertoError('INVALID_CONTROL_PAYLOAD', { detail: `${bytes.length} bytes` });
+    throw apertoError('INVALID_CONTROL_PAYLOAD', { detail: `${bytes.length} bytes` });
   }
   return bytes;
 }
@@ -50,12 +50,12 @@ export function encodeControlPayload(payload: string | Uint8Array): Uint8Array {
  */
 export function encodeCloseReason(code: number | undefined, reason: string): Uint8Array {
   if (code !== undefined && !isWireCloseCode(code)) {
-    throw new ApertoError('INVALID_CLOSE_CODE', { detail: String(code) });
+    throw apertoError('INVALID_CLOSE_CODE', { detail: String(code) });
   }
-  if (typeof reason !== 'string') throw new ApertoError('INVALID_CLOSE_REASON');
+  if (typeof reason !== 'string') throw apertoError('INVALID_CLOSE_REASON');
   const bytes = encode(reason);
   if (bytes.length > MAX_REASON || (bytes.length > 0 && code === undefined)) {
-    throw new ApertoError('INVALID_CLOSE_REASON', { detail: `${bytes.length} bytes` });
+    throw apertoError('INVALID_CLOSE_REASON', { detail: `${bytes.length} bytes` });
   }
   return bytes;
 }

@@ -1,5 +1,5 @@
 import { CloseCode } from '../protocol/close-codes.ts';
-import { ApertoError } from '../protocol/errors.ts';
+import { apertoError } from '../protocol/errors.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import type { CloseInfo } from './peer-session.ts';
 
@@ -41,7 +41,7 @@ export class MessageReader implements AsyncIterableIterator<Message, undefined> 
   /** @throws {ApertoError} MESSAGES_TAKEN while somebody else reads. */
   take(): void {
     // A loop that comes to its end does not give back; there is nothing left to take, then.
-    if (this.#taken && this.#end === undefined) throw new ApertoError('MESSAGES_TAKEN');
+    if (this.#taken && this.#end === undefined) throw apertoError('MESSAGES_TAKEN');
     this.#taken = true;
   }
 
@@ -95,6 +95,6 @@ export class MessageReader implements AsyncIterableIterator<Message, undefined> 
     const isClean =
       code === CloseCode.NORMAL || code === CloseCode.GOING_AWAY || code === CloseCode.NO_STATUS;
     if (isClean) resolve(DONE);
-    else reject(error ?? new ApertoError('CLOSED_BY_PEER', { detail: `code ${code}` }));
+    else reject(error ?? apertoError('CLOSED_BY_PEER', { detail: `code ${code}` }));
   }
 }

@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
+import type { ApertoError } from '../protocol/aperto-error.ts';
 import type { ConnectionEnd } from '../protocol/connection-host.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
-import { ApertoError } from '../protocol/errors.ts';
+import { apertoError } from '../protocol/errors.ts';
 import type { CompressionCounters } from '../protocol/extensions/compression-counters.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import type { MessageBatch } from '../protocol/messages/message-batch.ts';
@@ -333,7 +334,7 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
   }
 
   override onEnd(end: ConnectionEnd): void {
-    const error = end.error === undefined ? undefined : new ApertoError(end.error);
+    const error = end.error === undefined ? undefined : apertoError(end.error);
     const info: CloseInfo = { code: end.code, reason: end.reason, error };
     this.#closeInfo = info;
     this.settings.onClosed(this);

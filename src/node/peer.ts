@@ -1,4 +1,4 @@
-import { ApertoError } from '../protocol/errors.ts';
+import { apertoError } from '../protocol/errors.ts';
 import type { CompressionCounters } from '../protocol/extensions/compression-counters.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
@@ -140,7 +140,7 @@ export function publishTo(
 }
 
 function checkTopic(topic: string): void {
-  if (typeof topic !== 'string' || topic === '') throw new ApertoError('INVALID_TOPIC');
+  if (typeof topic !== 'string' || topic === '') throw apertoError('INVALID_TOPIC');
 }
 
 /** A peer of a server. */

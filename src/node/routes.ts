@@ -1,4 +1,4 @@
-import { ApertoError } from '../protocol/errors.ts';
+import { apertoError } from '../protocol/errors.ts';
 import {
   type CompressionOptions,
   type ResolvedCompression,
@@ -51,7 +51,7 @@ const slowPeerPolicies: readonly SlowPeerPolicy[] = ['close', 'drop', 'latest'];
 /** @throws {ApertoError} INVALID_OPTION for none of the policies. */
 export function checkSlowPeers(policy: SlowPeerPolicy = 'close'): SlowPeerPolicy {
   if (slowPeerPolicies.includes(policy)) return policy;
-  throw new ApertoError('INVALID_OPTION', {
+  throw apertoError('INVALID_OPTION', {
     detail: `slowPeers is one of ${slowPeerPolicies.join(', ')}, not ${String(policy)}`,
   });
 }
@@ -68,11 +68,11 @@ export class Routes<Data> {
     compression: ResolvedCompression | undefined,
   ) {
     if (typeof routes !== 'object' || routes === null) {
-      throw new ApertoError('INVALID_OPTION', { detail: 'routes is an object of routes by path' });
+      throw apertoError('INVALID_OPTION', { detail: 'routes is an object of routes by path' });
     }
     for (const [pattern, route] of Object.entries(routes)) {
       if (typeof route !== 'object' || route === null) {
-        throw new ApertoError('INVALID_OPTION', { detail: `the route ${pattern} is no object` });
+        throw apertoError('INVALID_OPTION', { detail: `the route ${pattern} is no object` });
       }
       const resolved: ResolvedRoute<Data> = {
         handlers: route,
@@ -84,7 +84,7 @@ export class Routes<Data> {
         limits: resolveLimits(route.limits, limits),
       };
       if (!/^(\/[^*?#]*\*?|\*)$/.test(pattern)) {
-        throw new ApertoError('INVALID_OPTION', {
+        throw apertoError('INVALID_OPTION', {
           detail: `a route is a path such as /chat, a prefix such as /rooms/*, or *, not ${pattern}`,
         });
       }

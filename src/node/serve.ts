@@ -4,7 +4,7 @@ import {
   createServer as createTlsServer,
   type ServerOptions as TlsServerOptions,
 } from 'node:https';
-import { ApertoError, errorTable } from '../protocol/errors.ts';
+import { apertoError, errorTable } from '../protocol/errors.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { asksForWebSocket } from '../protocol/handshake/server-handshake.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
@@ -78,7 +78,7 @@ export async function listen<Data>(
 
 function checkPort(port = 0): number {
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new ApertoError('INVALID_OPTION', { detail: `port is 0 to 65535, not ${String(port)}` });
+  throw apertoError('INVALID_OPTION', { detail: `port is 0 to 65535, not ${String(port)}` });
 }
 
 /** Requests that are no upgrade, and those that meant to be one. */

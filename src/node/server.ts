@@ -3,7 +3,7 @@ import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { CloseCode } from '../protocol/close-codes.ts';
 import { connectionSettings } from '../protocol/connection-settings.ts';
-import { ApertoError } from '../protocol/errors.ts';
+import { apertoError } from '../protocol/errors.ts';
 import {
   type CompressionCounters,
   newCounters,
@@ -229,7 +229,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
     // Told at once, and before anything was done.
     encodeCloseReason(code, reason);
     if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw new ApertoError('INVALID_OPTION', { detail: `timeoutMs is ${String(timeoutMs)}` });
+      throw apertoError('INVALID_OPTION', { detail: `timeoutMs is ${String(timeoutMs)}` });
     }
     this.#closing ??= this.#close(code, reason, timeoutMs);
     return this.#closing;

@@ -1,6 +1,6 @@
 import { type OnReadOpts, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ApertoError } from '../protocol/errors.ts';
+import { apertoError } from '../protocol/errors.ts';
 import { passesTrial } from './shared-read-trial.ts';
 
 /**
@@ -30,7 +30,7 @@ export function trySharedReads(): Promise<void> {
 /** @throws {ApertoError} INVALID_OPTION for what is no boolean. */
 export function checkSharedReadBuffer(value: boolean): boolean {
   if (typeof value === 'boolean') return value;
-  throw new ApertoError('INVALID_OPTION', {
+  throw apertoError('INVALID_OPTION', {
     detail: `sharedReadBuffer is true or false, not ${String(value)}`,
   });
 }

@@ -1,4 +1,5 @@
-import { ApertoError } from '../protocol/errors.ts';
+import type { ApertoError } from '../protocol/aperto-error.ts';
+import { apertoError } from '../protocol/errors.ts';
 
 /** Where a WebSocket URL leads. */
 export interface Target {
@@ -12,7 +13,7 @@ export interface Target {
 }
 
 function invalid(url: string, detail: string): ApertoError {
-  return new ApertoError('INVALID_URL', { detail: `${detail} in ${JSON.stringify(url)}` });
+  return apertoError('INVALID_URL', { detail: `${detail} in ${JSON.stringify(url)}` });
 }
 
 /**

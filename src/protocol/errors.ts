@@ -1,25 +1,12 @@
+import { ApertoError, type ApertoErrorOptions, type ErrorRow } from './aperto-error.ts';
+import { type ClientErrorCode, clientErrors, local, network, rfc } from './client-errors.ts';
+
 /**
  * The one table of what can go wrong. A row says who broke a rule, which, and what the other side is
  * told: `closeCode` on an open connection, `status` in answer to an upgrade. docs/errors.md is
  * generated from it.
  */
 
-/** Whose doing an error is. `peer`: it broke the protocol. `local`: the application misused the API. `network`: neither. */
-export type ErrorSide = 'peer' | 'local' | 'network';
-
-export interface ErrorRow {
-  readonly side: ErrorSide;
-  /** What a person reads; a sentence without the particulars. */
-  readonly message: string;
-  /** Where the rule stands. */
-  readonly section: string;
-  /** The close code that the peer is sent, or 1006 where the transport just ends. */
-  readonly closeCode?: number;
-  /** The HTTP status that an upgrade is refused with. */
-  readonly status?: number;
-}
-
-const rfc = (section: string): string => `RFC 6455 ${section}`;
 const peer = (closeCode: number, section: string, message: string): ErrorRow => ({
   side: 'peer',
   closeCode,
@@ -33,16 +20,10 @@ const refused = (status: number, section: string, message: string): ErrorRow => 
   message,
 });
 const server = (section: string, message: string): ErrorRow => ({ side: 'peer', section, message });
-const network = (section: string, message: string): ErrorRow => ({
-  side: 'network',
-  closeCode: 1006,
-  section,
-  message,
-});
-const local = (section: string, message: string): ErrorRow => ({ side: 'local', section, message });
 
 /** The literal code of an error, for `switch` and `===`. */
 export type ErrorCode =
+  | ClientErrorCode
   | 'RESERVED_BITS'
   | 'RESERVED_OPCODE'
   | 'MASK_MISSING'
@@ -94,21 +75,18 @@ export type ErrorCode =
   | 'ACCEPT_INVALID'
   | 'RESPONSE_PROTOCOL'
   | 'RESPONSE_EXTENSION'
-  | 'HANDSHAKE_TIMEOUT'
-  | 'CONNECT_FAILED'
-  | 'INVALID_URL'
-  | 'INVALID_PROTOCOL'
-  | 'INVALID_HEADER'
-  | 'INVALID_CLOSE_CODE'
-  | 'INVALID_CLOSE_REASON'
+  | 'SUBPROTOCOL_MISSING'
+  | 'REDIRECT_REFUSED'
+  | 'PROXY_REFUSED'
+  | 'CERTIFICATE_NAME'
   | 'INVALID_CONTROL_PAYLOAD'
-  | 'INVALID_DATA'
-  | 'INVALID_OPTION'
   | 'INVALID_TOPIC'
   | 'MESSAGES_TAKEN';
 
 /** A row for each code. */
 export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
+  ...clientErrors,
+
   // Frames
   RESERVED_BITS: peer(1002, rfc('5.2'), 'a reserved bit is set and no extension was agreed'),
   RESERVED_OPCODE: peer(1002, rfc('5.2'), 'the opcode is reserved'),
@@ -209,68 +187,21 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     rfc('4.1'),
     'the server accepted an extension, or parameters of one, that were not offered',
   ),
-  HANDSHAKE_TIMEOUT: network(rfc('4.1'), 'the opening handshake was not finished in time'),
-  CONNECT_FAILED: network(rfc('4.1'), 'no connection could be made'),
+  SUBPROTOCOL_MISSING: server(
+    'WHATWG WebSockets 2.2',
+    'the server chose none of the subprotocols that were offered',
+  ),
+  REDIRECT_REFUSED: server(rfc('4.1'), 'the server redirects to where the client does not follow'),
+  PROXY_REFUSED: server('RFC 9110 9.3.6', 'the proxy did not open a tunnel'),
+  CERTIFICATE_NAME: server('RFC 9110 4.3.4', "the server's certificate is for another name"),
 
   // Misuse by the application: thrown
-  INVALID_URL: local(rfc('3'), 'not a WebSocket URL'),
-  INVALID_PROTOCOL: local(rfc('4.1'), 'subprotocols are distinct tokens'),
-  INVALID_HEADER: local('RFC 9110 5.5', 'a header has a character that it must not have'),
-  INVALID_CLOSE_CODE: local(
-    rfc('7.4'),
-    'a close code is 1000 to 1014, except 1004 to 1006, or 3000 to 4999',
-  ),
-  INVALID_CLOSE_REASON: local(
-    rfc('5.5.1'),
-    'a close reason is at most 123 bytes of UTF-8, and needs a code',
-  ),
   INVALID_CONTROL_PAYLOAD: local(rfc('5.5'), 'a ping or pong carries at most 125 bytes'),
-  INVALID_DATA: local(rfc('5.6'), 'a message is a string, bytes, or a prepared message'),
-  INVALID_OPTION: local('', 'an option has a value that it must not have'),
   INVALID_TOPIC: local('', 'a topic is a non-empty string'),
   MESSAGES_TAKEN: local('', 'the messages of this peer are being read already'),
 };
 
-/** What a server answered in place of the 101 that a client asked for. */
-export interface RefusedResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  /** The first bytes of the body, at most 64 KiB, as text. */
-  readonly body: string;
-}
-
-export interface ApertoErrorOptions {
-  /** What exactly, appended to the row's message. */
-  readonly detail?: string;
-  readonly cause?: unknown;
-  readonly response?: RefusedResponse;
-}
-
-/** Every error that Aperto makes. Match on `code`. */
-export class ApertoError extends Error {
-  readonly code: ErrorCode;
-  readonly side: ErrorSide;
-  /** The RFC and section whose rule was broken; empty for a rule of this library. */
-  readonly section: string;
-  readonly closeCode: number | undefined;
-  readonly status: number | undefined;
-  /** What the server answered instead of switching protocols; only from `connect`. */
-  readonly response: RefusedResponse | undefined;
-
-  constructor(code: ErrorCode, options: ApertoErrorOptions = {}) {
-    const row = errorTable[code];
-    const where = row.section === '' ? '' : ` (${row.section})`;
-    const detail = options.detail === undefined ? '' : `: ${options.detail}`;
-    super(
-      `${row.message}${detail}${where}`,
-      options.cause === undefined ? {} : { cause: options.cause },
-    );
-    this.name = 'ApertoError';
-    this.code = code;
-    this.side = row.side;
-    this.section = row.section;
-    this.closeCode = row.closeCode;
-    this.status = row.status;
-    this.response = options.response;
-  }
+/** The error of a row. */
+export function apertoError(code: ErrorCode, options?: ApertoErrorOptions): ApertoError {
+  return new ApertoError(code, errorTable[code], options);
 }

@@ -1,4 +1,4 @@
-import { ApertoError } from './errors.ts';
+import { apertoError } from './errors.ts';
 
 /**
  * What a peer may use of us. Each is a whole number above zero, or `Infinity` for none.
@@ -77,11 +77,11 @@ export function resolveLimits(given: Partial<Limits> = {}, base: Limits = defaul
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
     if (!Object.hasOwn(defaultLimits, name)) {
-      throw new ApertoError('INVALID_OPTION', { detail: `there is no limit named ${name}` });
+      throw apertoError('INVALID_OPTION', { detail: `there is no limit named ${name}` });
     }
     const whole = Number.isSafeInteger(value) && value > 0;
     if (!whole && value !== Number.POSITIVE_INFINITY) {
-      throw new ApertoError('INVALID_OPTION', {
+      throw apertoError('INVALID_OPTION', {
         detail: `limits.${name} is ${String(value)}, not a whole number above zero or Infinity`,
       });
     }

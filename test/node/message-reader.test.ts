@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ApertoError, type CloseInfo } from '../../dist/index.js';
+import type { ApertoError, CloseInfo } from '../../dist/index.js';
 import { MessageReader } from '../../dist/node/message-reader.js';
+import { apertoError } from '../../dist/protocol/errors.js';
 
 function closedWith(code: number, error?: ApertoError): CloseInfo {
   return { code, reason: '', error };
@@ -110,7 +111,7 @@ describe('the end', () => {
 
   test('throws what broke the connection', async () => {
     const { reader } = makeReader();
-    const error = new ApertoError('CONNECTION_LOST');
+    const error = apertoError('CONNECTION_LOST');
     reader.end(closedWith(1006, error));
     await assert.rejects(reader.next(), (thrown) => thrown === error);
   });

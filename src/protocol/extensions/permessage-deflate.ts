@@ -1,4 +1,4 @@
-import { ApertoError } from '../errors.ts';
+import { apertoError } from '../errors.ts';
 import type { Extension } from './extension-header.ts';
 
 /** What an application may say about compression. */
@@ -42,17 +42,17 @@ export function resolveCompression(
   if (given === false) return undefined;
   if (given === true) return defaults;
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new ApertoError('INVALID_OPTION', {
+    throw apertoError('INVALID_OPTION', {
       detail: 'compression is true, false or an object of options',
     });
   }
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(defaults, name)) continue;
-    throw new ApertoError('INVALID_OPTION', { detail: `compression has no option ${name}` });
+    throw apertoError('INVALID_OPTION', { detail: `compression has no option ${name}` });
   }
   const { takeover = defaults.takeover } = given;
   if (typeof takeover !== 'boolean') {
-    throw new ApertoError('INVALID_OPTION', {
+    throw apertoError('INVALID_OPTION', {
       detail: `compression.takeover is true or false, not ${String(takeover)}`,
     });
   }
@@ -75,7 +75,7 @@ function whole(
 ): number {
   const { [name]: value = defaults[name] } = given;
   if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new ApertoError('INVALID_OPTION', {
+  throw apertoError('INVALID_OPTION', {
     detail: `compression.${name} is ${least} to ${most}, whole, not ${String(value)}`,
   });
 }

@@ -1,4 +1,4 @@
-import { ApertoError } from '../errors.ts';
+import { apertoError } from '../errors.ts';
 
 const ALPHANUMERIC = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
@@ -84,15 +84,15 @@ export function checkHeaders(
   for (const [name, value] of Object.entries(headers)) {
     const shown = JSON.stringify(name);
     if (!isToken(name)) {
-      throw new ApertoError('INVALID_HEADER', { detail: `${shown} is not a header name` });
+      throw apertoError('INVALID_HEADER', { detail: `${shown} is not a header name` });
     }
     if (reserved.has(asciiLowerCase(name))) {
-      throw new ApertoError('INVALID_HEADER', {
+      throw apertoError('INVALID_HEADER', {
         detail: `${shown} is not the application's to set`,
       });
     }
     if (typeof value !== 'string' || !isFieldValue(value)) {
-      throw new ApertoError('INVALID_HEADER', { detail: `the value of ${shown}` });
+      throw apertoError('INVALID_HEADER', { detail: `the value of ${shown}` });
     }
   }
 }

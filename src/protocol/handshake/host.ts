@@ -1,4 +1,4 @@
-import { ApertoError } from '../errors.ts';
+import { apertoError } from '../errors.ts';
 import { asciiLowerCase, codeTable, nameCodes } from './header-syntax.ts';
 
 /** A host and perhaps a port: what a Host header has, and the end of an origin. */
@@ -58,12 +58,12 @@ export function parseHost(text: string): Host | undefined {
  */
 export function normaliseHosts(hosts: readonly string[]): readonly string[] {
   if (!Array.isArray(hosts)) {
-    throw new ApertoError('INVALID_OPTION', { detail: 'hosts is a list of host names' });
+    throw apertoError('INVALID_OPTION', { detail: 'hosts is a list of host names' });
   }
   return hosts.map((entry: unknown) => {
     const host = typeof entry === 'string' ? parseHost(entry) : undefined;
     if (host === undefined) {
-      throw new ApertoError('INVALID_OPTION', {
+      throw apertoError('INVALID_OPTION', {
         detail: `hosts has ${JSON.stringify(entry)}, which is not host or host:port`,
       });
     }

@@ -1,4 +1,4 @@
-import { ApertoError } from '../errors.ts';
+import { apertoError } from '../errors.ts';
 import { asciiLowerCase } from './header-syntax.ts';
 import { type Host, parseHost } from './host.ts';
 
@@ -53,12 +53,12 @@ export function normaliseOrigins(policy: OriginPolicy): OriginPolicy {
   if (policy === '*') return policy;
   if (policy === SAME_ORIGIN) return [SAME_ORIGIN];
   if (!Array.isArray(policy)) {
-    throw new ApertoError('INVALID_OPTION', { detail: "origins is 'same-origin', '*' or a list" });
+    throw apertoError('INVALID_OPTION', { detail: "origins is 'same-origin', '*' or a list" });
   }
   return policy.map((entry: unknown) => {
     const origin = typeof entry === 'string' ? normaliseOrigin(entry) : undefined;
     if (origin === undefined) {
-      throw new ApertoError('INVALID_OPTION', {
+      throw apertoError('INVALID_OPTION', {
         detail: `origins has ${JSON.stringify(entry)}, which is not scheme://host, scheme://host:port, same-origin or null`,
       });
     }

@@ -1,4 +1,4 @@
-import { ApertoError } from '../errors.ts';
+import { apertoError } from '../errors.ts';
 import type { Platform } from '../platform.ts';
 import { asciiLowerCase, checkHeaders } from './header-syntax.ts';
 import type { Acceptance } from './server-handshake.ts';
@@ -63,7 +63,7 @@ const reserved: ReadonlySet<string> = new Set(['content-length', 'transfer-encod
  */
 export function checkRefusal(status: number, headers: Readonly<Record<string, string>>): void {
   if (!Number.isInteger(status) || status < 300 || status > 599 || status === 304) {
-    throw new ApertoError('INVALID_OPTION', {
+    throw apertoError('INVALID_OPTION', {
       detail: `an upgrade is refused with a status of 300 to 599 that has a body, not ${String(status)}`,
     });
   }

@@ -1,4 +1,4 @@
-import { ApertoError } from '../errors.ts';
+import { apertoError } from '../errors.ts';
 import { isToken, trimOws } from './header-syntax.ts';
 
 /**
@@ -32,17 +32,17 @@ export function chooseProtocol(offered: readonly string[], spoken: readonly stri
  */
 export function checkProtocols(protocols: readonly string[]): readonly string[] {
   if (!Array.isArray(protocols)) {
-    throw new ApertoError('INVALID_PROTOCOL', { detail: 'a list was expected' });
+    throw apertoError('INVALID_PROTOCOL', { detail: 'a list was expected' });
   }
   const checked = new Set<string>();
   for (const protocol of protocols as readonly unknown[]) {
     if (typeof protocol !== 'string' || !isToken(protocol)) {
-      throw new ApertoError('INVALID_PROTOCOL', {
+      throw apertoError('INVALID_PROTOCOL', {
         detail: `${JSON.stringify(protocol)} is no token`,
       });
     }
     if (checked.has(protocol)) {
-      throw new ApertoError('INVALID_PROTOCOL', { detail: `${protocol} is there twice` });
+      throw apertoError('INVALID_PROTOCOL', { detail: `${protocol} is there twice` });
     }
     checked.add(protocol);
   }
