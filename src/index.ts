@@ -34,7 +34,7 @@ export function attach<Data = undefined>(
   return new Server(httpServer, false, newTopics(), options);
 }
 
-export { type ConnectOptions, connect } from './node/connect.ts';
+export { type ConnectOptions, connect } from './node/client/connect.ts';
 export { prepareMessage, type Sendable, type SendOptions } from './node/data.ts';
 export type { ClientPeer, Peer } from './node/peer.ts';
 export type { Peers } from './node/peer-list.ts';

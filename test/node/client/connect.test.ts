@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import { connect } from '../../dist/index.js';
-import { certificateFor } from '../faults/certificate.ts';
-import { within } from '../faults/raw-socket.ts';
-import { dialTo, expectFailureCode, Mailbox, makeGate, startServer } from './connections.ts';
+import { connect } from '../../../dist/index.js';
+import { certificateFor } from '../../faults/certificate.ts';
+import { within } from '../../faults/raw-socket.ts';
+import { dialTo, expectFailureCode, Mailbox, makeGate, startServer } from '../connections.ts';
 
 async function listening(t: TestContext, server: TcpServer): Promise<string> {
   const sockets = new Set<Socket>();

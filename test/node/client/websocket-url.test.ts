@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { connect } from '../../dist/index.js';
-import { parseWebSocketUrl } from '../../dist/node/websocket-url.js';
+import { connect } from '../../../dist/index.js';
+import { parseWebSocketUrl } from '../../../dist/node/client/websocket-url.js';
 
 describe('where a URL leads', () => {
   const good: [string, Partial<ReturnType<typeof parseWebSocketUrl>>][] = [

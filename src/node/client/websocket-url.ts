@@ -1,5 +1,5 @@
-import type { ApertoError } from '../protocol/aperto-error.ts';
-import { apertoError } from '../protocol/errors.ts';
+import type { ApertoError } from '../../protocol/aperto-error.ts';
+import { apertoError } from '../../protocol/errors.ts';
 
 /** Where a WebSocket URL leads. */
 export interface Target {
