@@ -4,11 +4,15 @@
  */
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
+import type { DialOptions } from './node/client/dial.ts';
+import { dialLink } from './node/client/link-session.ts';
 import { nodePlatform } from './node/node-platform.ts';
 import type { PeerSession } from './node/peer-session.ts';
 import { listen, type ServeOptions } from './node/serve.ts';
 import { type AttachOptions, Server } from './node/server.ts';
 import { Topics } from './topics/topics.ts';
+import { defineWebSocket } from './web/websocket.ts';
+import type { WebSocketClass, WebSocket as WebSocketInterface } from './web/websocket-interface.ts';
 
 function newTopics(): Topics<PeerSession<unknown>> {
   return new Topics((task) => process.nextTick(task), nodePlatform);
@@ -33,6 +37,17 @@ export function attach<Data = undefined>(
 ): Server<Data> {
   return new Server(httpServer, false, newTopics(), options);
 }
+
+/**
+ * The WebSocket of browsers (https://websockets.spec.whatwg.org), with a third argument for what servers need:
+ * headers, TLS, an agent, limits, compression.
+ */
+export const WebSocket: WebSocketClass<DialOptions> = /* @__PURE__ */ defineWebSocket({
+  dial: dialLink,
+  queueTask: (task, a, b) => void setImmediate(task, a, b),
+  utf8Length: (text) => nodePlatform.utf8Length(text),
+});
+export type WebSocket = WebSocketInterface;
 
 export { type ConnectOptions, connect } from './node/client/connect.ts';
 export { prepareMessage, type Sendable, type SendOptions } from './node/data.ts';

@@ -12,6 +12,7 @@ const names = [
   'CloseCode',
   'RejectUpgrade',
   'attach',
+  'WebSocket',
   'connect',
   'defaultLimits',
   'errorTable',

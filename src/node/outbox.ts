@@ -64,6 +64,8 @@ export class Outbox implements FrameSink {
   corked = false;
   /** Bytes that the stream has not taken, frame headers included. */
   bufferedAmount = 0;
+  /** Bytes that the stream has taken since the beginning. */
+  bytesTaken = 0;
 
   #stream: Duplex;
   readonly #owner: OutboxOwner;
@@ -241,7 +243,7 @@ export class Outbox implements FrameSink {
     if (this.#stream.writableLength > 0) {
       this.bufferedAmount += frames.length;
       this.#waitFor(frames.length);
-    }
+    } else this.bytesTaken += frames.length;
     return true;
   }
 
@@ -253,7 +255,7 @@ export class Outbox implements FrameSink {
       this.#leaving = batch;
       this.#waitFor(size);
     } else {
-      this.bufferedAmount -= size;
+      this.#taken(size);
       batch.release(this.#reuses);
     }
   }
@@ -283,16 +285,21 @@ export class Outbox implements FrameSink {
         this.#waitFor(size);
         return;
       }
-      this.bufferedAmount -= size;
+      this.#taken(size);
     }
     this.#leaving = undefined;
     batch.release(this.#reuses);
   }
 
+  #taken(size: number): void {
+    this.bufferedAmount -= size;
+    this.bytesTaken += size;
+  }
+
   #written(error: Error | null | undefined): void {
     // The stream has failed, and closes.
     if (error || this.#closed) return;
-    this.bufferedAmount -= this.#inFlight;
+    this.#taken(this.#inFlight);
     this.#inFlight = 0;
     this.#writeLeaving();
     this.flush();

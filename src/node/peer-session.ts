@@ -320,6 +320,8 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
       this.#call(() => this.settings.handlers.pong?.(this.peer, payload));
   }
 
+  override onCloseReceived(): void {}
+
   override onRoom(): void {
     if (!this.#needsDrain || this.connection.state !== ConnectionState.OPEN) return;
     if (this.outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes / 2) return;

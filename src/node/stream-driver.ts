@@ -323,6 +323,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   abstract onMessage(message: Message): void;
   abstract onPing(payload: Uint8Array): void;
   abstract onPong(payload: Uint8Array): void;
+  abstract onCloseReceived(): void;
   /** `bufferedAmount` has gone down. */
   abstract onRoom(): void;
   abstract onEnd(end: ConnectionEnd): void;

@@ -26,6 +26,8 @@ export interface ConnectionHost {
   onInflated(): void;
   onPing(payload: Uint8Array): void;
   onPong(payload: Uint8Array): void;
+  /** The peer's close frame has come, whoever was first. No message follows. */
+  onCloseReceived(): void;
   /** Ends the sending direction once all that was written is out. */
   endTransport(): void;
   /** Ends both directions at once. */

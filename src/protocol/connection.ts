@@ -322,6 +322,7 @@ export class Connection extends MessageSender<ConnectionSettings> {
     } else {
       this.#state = ConnectionState.CLOSE_ACKNOWLEDGED;
     }
+    this.#host.onCloseReceived();
     // RFC 6455 7.1.1: the server ends the TCP connection first; a client waits for it.
     if (this.settings.isServer) this.#host.endTransport();
   }

@@ -19,6 +19,7 @@ describe('the peer closes', () => {
       assert.equal(harness.connection.state, CLOSED_BY_PEER);
       assert.deepEqual(harness.sent(), [{ opcode: CLOSE, payload: closePayload(4000) }]);
       assert.deepEqual(harness.heard(), isServer ? [{ transport: 'end' }] : []);
+      assert.equal(harness.closeFrames, 1);
       harness.connection.transportClosed();
       assert.equal(harness.connection.state, ENDED);
       assert.deepEqual(harness.heard(), [
@@ -78,6 +79,7 @@ describe('the peer closes', () => {
       const harness = new Harness();
       harness.receive({ opcode: CLOSE, payload });
       assert.equal(harness.connection.state, FAILED);
+      assert.equal(harness.closeFrames, 0);
       const { closeCode = 0, message } = errorTable[error];
       assert.deepEqual(harness.sent(), [
         { opcode: CLOSE, payload: closePayload(closeCode, message) },
@@ -99,6 +101,7 @@ describe('we close', () => {
       assert.deepEqual(harness.sent(), [{ opcode: CLOSE, payload: closePayload(1000, 'bye') }]);
       harness.receive({ opcode: CLOSE, payload: closePayload(1000) });
       assert.equal(harness.connection.state, CLOSE_ACKNOWLEDGED);
+      assert.equal(harness.closeFrames, 1);
       assert.deepEqual(harness.heard(), isServer ? [{ transport: 'end' }] : []);
       assert.deepEqual(harness.sent(), [], 'one close frame each');
       harness.connection.transportClosed();

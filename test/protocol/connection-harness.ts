@@ -55,6 +55,8 @@ export class Harness implements ConnectionHost, FrameSink {
   position = 0;
   readonly #isServer: boolean;
   readonly #maySendCompressed: boolean;
+  /** Close frames of the peer that it was told of. */
+  closeFrames = 0;
   /** What comes before what is in the buffer. */
   #before: Place[] = [];
   #buffer = new Uint8Array(0);
@@ -89,6 +91,9 @@ export class Harness implements ConnectionHost, FrameSink {
   }
   onInflated(): void {
     this.told.push({ inflated: true });
+  }
+  onCloseReceived(): void {
+    this.closeFrames += 1;
   }
   endTransport(): void {
     this.told.push({ transport: 'end' });
