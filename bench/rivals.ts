@@ -3,10 +3,18 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-export type RivalName = 'aperto' | 'ws' | 'ws+bufferutil' | 'websocket' | 'faye-websocket' | 'bun';
+export type RivalName =
+  | 'aperto'
+  | 'aperto:WebSocket'
+  | 'ws'
+  | 'ws+bufferutil'
+  | 'websocket'
+  | 'faye-websocket'
+  | 'bun';
 
 export const rivalNames: readonly RivalName[] = [
   'aperto',
+  'aperto:WebSocket',
   'ws',
   'ws+bufferutil',
   'bun',
@@ -37,6 +45,10 @@ export function findRival(name: RivalName): Rival | { readonly missing: string }
     case 'websocket':
     case 'faye-websocket':
       return { name, version: versionOf(name), file: name, command: node, environment: {} };
+    case 'aperto:WebSocket': {
+      const version = versionOf('aperto');
+      return { name, version, file: 'aperto-websocket', command: node, environment: {} };
+    }
     case 'ws': {
       // It uses bufferutil where that can be found, and here another rival brings it along.
       const environment = { WS_NO_BUFFER_UTIL: '1' };

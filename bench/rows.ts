@@ -172,14 +172,8 @@ export const allRows: readonly Row[] = [
     rivals: everyone,
     connections: 10_000,
   },
-  {
-    kind: 'client',
-    id: 'client/64-in-flight',
-    title: 'text, 1 connection, 20 B, 64 in flight',
-    rivals: everyone,
-    size: 20,
-    inFlight: 64,
-  },
+  client('1-in-flight', 1),
+  client('64-in-flight', 64),
   {
     kind: 'server',
     mode: 'handshake',
@@ -194,6 +188,17 @@ export const allRows: readonly Row[] = [
     warmUps: 15,
   },
 ];
+
+function client(name: string, inFlight: number): ClientRow {
+  return {
+    kind: 'client',
+    id: `client/${name}`,
+    title: `text, 1 connection, 20 B, ${inFlight} in flight`,
+    rivals: ['aperto', 'aperto:WebSocket', ...everyone.slice(1)],
+    size: 20,
+    inFlight,
+  };
+}
 
 export function benchmarkOf(row: { readonly id: string }): string {
   return row.id.slice(0, row.id.indexOf('/'));

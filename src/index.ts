@@ -45,6 +45,9 @@ export function attach<Data = undefined>(
 export const WebSocket: WebSocketClass<DialOptions> = /* @__PURE__ */ defineWebSocket({
   dial: dialLink,
   queueTask: (task, a, b) => void setImmediate(task, a, b),
+  // The last of these comes when nothing is left to do before the event loop goes on; a task of its own would
+  // have the loop turn once more for each message.
+  afterTask: (call, a) => process.nextTick(() => queueMicrotask(() => process.nextTick(call, a))),
   utf8Length: (text) => nodePlatform.utf8Length(text),
 });
 export type WebSocket = WebSocketInterface;

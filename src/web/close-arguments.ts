@@ -1,5 +1,52 @@
+import { usvString } from './web-idl.ts';
+
 /** A close frame's payload is at most 125 bytes, two of them the code (RFC 6455 5.5). */
 const MAX_REASON = 123;
+
+/** What a close frame says. */
+export interface WebSocketCloseInfo {
+  /** 1000, or 3000 to 4999. Default: none, but 1000 with a reason. */
+  readonly closeCode?: number;
+  /** At most 123 bytes of UTF-8. Default: none. */
+  readonly reason?: string;
+}
+
+/** The dictionary, converted. */
+export interface CloseArguments {
+  /** null for none. */
+  readonly code: number | null;
+  readonly reason: string;
+}
+
+/** Web IDL: the members of a dictionary are read of an object; no object is one without members. */
+export function dictionary(value: unknown): object {
+  if (value === undefined || value === null) return {};
+  if (typeof value === 'object' || typeof value === 'function') return value;
+  throw new TypeError(`${String(value)} is no object`);
+}
+
+/** `[EnforceRange] unsigned short` */
+function enforcedUnsignedShort(value: unknown): number {
+  const number = Math.trunc(Number(value));
+  if (!(number >= 0 && number <= 65_535)) {
+    throw new TypeError(`${String(value)} is not in the range of 0 to 65,535`);
+  }
+  return number;
+}
+
+/**
+ * Converts a `WebSocketCloseInfo`.
+ * @throws {TypeError}
+ */
+export function closeArguments(info: unknown): CloseArguments {
+  const given = dictionary(info);
+  const code: unknown = Reflect.get(given, 'closeCode');
+  const reason: unknown = Reflect.get(given, 'reason');
+  return {
+    code: code === undefined ? null : enforcedUnsignedShort(code),
+    reason: reason === undefined ? '' : usvString(reason),
+  };
+}
 
 /**
  * WHATWG WebSockets, "validate close code and reason".

@@ -24,6 +24,8 @@ export interface WebSocketRuntime<Options> {
   readonly dial: Dial<Options>;
   /** Queues a task of the event loop. */
   queueTask<A, B>(task: (a: A, b: B) => void, a: A, b: B): void;
+  /** Calls when the current task and its microtasks are done, at the latest in the next task. */
+  afterTask<A>(call: (a: A) => void, a: A): void;
   /** Bytes of a string as UTF-8. */
   utf8Length(text: string): number;
 }
@@ -52,7 +54,7 @@ const NOT_FAILED: ReadonlySet<string> = new Set(['CONNECTION_LOST', 'CLOSE_TIMEO
 export function defineWebSocket<Options extends object>(
   runtime: WebSocketRuntime<Options>,
 ): WebSocketClass<Options> {
-  const { queueTask, utf8Length } = runtime;
+  const { queueTask, afterTask, utf8Length } = runtime;
 
   class WebSocket extends EventTarget implements Members {
     readonly #url: URL;
@@ -69,7 +71,7 @@ export function defineWebSocket<Options extends object>(
     readonly #connecting = new AbortController();
     #link: Link | undefined = undefined;
     readonly #unsent = new UnsentBytes();
-    /** Whether a task is queued that looks at what has been transmitted. */
+    /** Whether it will be looked at what has been transmitted. */
     #updateQueued = false;
     #waiting: Waiting[] | undefined = undefined;
     /** A close that comes behind what waits. */
@@ -220,12 +222,19 @@ export function defineWebSocket<Options extends object>(
     #queueUpdate(): void {
       if (this.#updateQueued) return;
       this.#updateQueued = true;
-      queueTask(WebSocket.#update, this, undefined);
+      afterTask(WebSocket.#update, this);
     }
 
     static #update(this: void, socket: WebSocket): void {
+      const link = socket.#link;
+      // What was sent at the very end of the task leaves behind it. What is left then comes with `progress`.
+      if (link === undefined || socket.#unsent.update(link)) socket.#updateQueued = false;
+      else queueTask(WebSocket.#updateAgain, socket, link);
+    }
+
+    static #updateAgain(this: void, socket: WebSocket, link: Link): void {
       socket.#updateQueued = false;
-      if (socket.#link !== undefined) socket.#unsent.update(socket.#link);
+      if (socket.#link !== undefined) socket.#unsent.update(link);
     }
 
     // --- Closing

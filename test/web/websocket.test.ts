@@ -200,6 +200,7 @@ async function overFakeLink() {
       return link;
     },
     queueTask: (task, a, b) => void setImmediate(task, a, b),
+    afterTask: (call, a) => void setImmediate(call, a),
     utf8Length: (text) => Buffer.byteLength(text),
   });
   const socket = new Socket('ws://example.com');
@@ -251,6 +252,7 @@ describe('over a link', () => {
         return { terminate: () => void calls.push('terminate') } as unknown as Link;
       },
       queueTask: (task, a, b) => void setImmediate(task, a, b),
+      afterTask: (call, a) => void setImmediate(call, a),
       utf8Length: (text) => text.length,
     });
     const socket = new Socket('ws://example.com');
