@@ -7,6 +7,7 @@ import type { Server as HttpsServer } from 'node:https';
 import type { DialOptions } from './node/client/dial.ts';
 import { dialLink } from './node/client/link-session.ts';
 import { nodePlatform } from './node/node-platform.ts';
+import { connectPair, type Pair, type PairOptions } from './node/pair.ts';
 import type { PeerSession } from './node/peer-session.ts';
 import { listen, type ServeOptions } from './node/serve.ts';
 import { type AttachOptions, Server } from './node/server.ts';
@@ -39,6 +40,16 @@ export function attach<Data = undefined>(
 }
 
 /**
+ * A client and a server's peer, connected in memory: for tests, without a port. What is between them is real,
+ * the opening handshake too. Resolves when both are open.
+ * @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL, INVALID_HEADER, INVALID_URL; what `connect` throws
+ * where the route refuses.
+ */
+export function createPair<Data = undefined>(options: PairOptions<Data> = {}): Promise<Pair<Data>> {
+  return connectPair(options, newTopics());
+}
+
+/**
  * The WebSocket of browsers (https://websockets.spec.whatwg.org), with a third argument for what servers need:
  * headers, TLS, an agent, limits, compression.
  */
@@ -54,6 +65,7 @@ export type WebSocket = WebSocketInterface;
 
 export { type ConnectOptions, connect } from './node/client/connect.ts';
 export { prepareMessage, type Sendable, type SendOptions } from './node/data.ts';
+export type { Pair, PairClientOptions, PairConnection, PairOptions } from './node/pair.ts';
 export type { ClientPeer, Peer } from './node/peer.ts';
 export type { Peers } from './node/peer-list.ts';
 export type { CloseInfo, PeerHandlers, SlowPeerPolicy } from './node/peer-session.ts';

@@ -14,6 +14,7 @@ const names = [
   'attach',
   'WebSocket',
   'connect',
+  'createPair',
   'defaultLimits',
   'errorTable',
   'prepareMessage',

@@ -16,6 +16,7 @@ import {
   toBytes,
 } from './data.ts';
 import { MessageReader } from './message-reader.ts';
+import { nextTurn } from './next-turn.ts';
 import { type DriverSettings, StreamDriver } from './stream-driver.ts';
 
 /** How a peer's connection ended. */
@@ -133,7 +134,7 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
     if (this.settings.handlers.message === undefined)
       this.#reader = new MessageReader(this, this.settings.limits.highWaterMarkBytes);
     // Who connects has the peer in its hands before anything is delivered.
-    setImmediate(() => this.start(head));
+    nextTurn(() => this.start(head));
   }
 
   // --- Sending

@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { CloseCode } from '../protocol/close-codes.ts';
 import { connectionSettings } from '../protocol/connection-settings.ts';
 import { apertoError } from '../protocol/errors.ts';
@@ -64,6 +65,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #upgrades: Upgrades<Data>;
   readonly #sharedReadBuffer: boolean;
   readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
+  readonly #onPeer: ((peer: Peer<Data>, stream: Duplex) => void) | undefined;
   /** By what was agreed on: the response's extensions. */
   readonly #settingsOf = new Map<ResolvedRoute<Data>, Map<string, SessionSettings<Peer<Data>>>>();
   /** What compression has done, for all peers that there were. */
@@ -75,16 +77,21 @@ export class Server<Data = undefined> implements AsyncDisposable {
   #whenEmpty: (() => void) | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
 
-  /** @internal */
+  /**
+   * @internal
+   * @param onPeer is told of each new peer, and by which stream it came.
+   */
   constructor(
     http: HttpServer | HttpsServer,
     ownsHttp: boolean,
     topics: PeerTopics,
     options: AttachOptions<Data>,
+    onPeer?: (peer: Peer<Data>, stream: Duplex) => void,
   ) {
     this.#http = http;
     this.#ownsHttp = ownsHttp;
     this.#topics = topics;
+    this.#onPeer = onPeer;
     this.#sharedReadBuffer = checkSharedReadBuffer(options.sharedReadBuffer ?? ownsHttp);
     this.#onError = options.onError?.bind(options) ?? ((error) => console.error(error));
     if (this.#sharedReadBuffer) void trySharedReads();
@@ -147,6 +154,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
       (made) => new Peer(made, this.#topics, request, data),
     );
     this.#peers.add(session);
+    this.#onPeer?.(session.peer, socket);
     const { handlers } = route;
     const answer = Buffer.from(acceptResponse(acceptance), 'latin1');
     session.open(

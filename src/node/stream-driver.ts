@@ -6,6 +6,7 @@ import type { ConnectionSettings } from '../protocol/connection-settings.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { heartbeat, Timed } from './heartbeat.ts';
+import { nextTurn } from './next-turn.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
 import { canBeTakenOver, sharedReading, takeOver } from './shared-read-buffer.ts';
 
@@ -159,7 +160,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   #askForTurn(): void {
     if (this.#turnAsked) return;
     this.#turnAsked = true;
-    setImmediate(() => {
+    nextTurn(() => {
       this.#turnAsked = false;
       this.#goOn();
     });

@@ -4,6 +4,7 @@ import { ConnectionState } from '../../protocol/connection-state.ts';
 import { apertoError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages/message-assembler.ts';
 import { encodeCloseReason } from '../data.ts';
+import { nextTurn } from '../next-turn.ts';
 import type { DriverSettings } from '../stream-driver.ts';
 import { StreamDriver } from '../stream-driver.ts';
 import { type Dialled, type DialOptions, dial, planDial } from './dial.ts';
@@ -40,7 +41,7 @@ export class LinkSession extends StreamDriver<DriverSettings> {
     this.extensions = dialled.extensions;
     this.#handlers = handlers;
     // Who asked for the link has it before anything is told.
-    setImmediate(() => this.start(dialled.head));
+    nextTurn(() => this.start(dialled.head));
   }
 
   get isOpen(): boolean {
