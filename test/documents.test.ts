@@ -26,6 +26,7 @@ const pages = [
   'docs/errors.md',
   'docs/chat-protocols.md',
   'docs/command-line.md',
+  'docs/websocket-differences.md',
 ];
 
 function read(page: string): string {

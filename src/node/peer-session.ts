@@ -295,6 +295,11 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
 
   // --- What the driver tells
 
+  /** A handler that is still running is not overtaken by `close`. A reader has what it has. */
+  protected override get endWaits(): boolean {
+    return this.held && this.#reader === undefined;
+  }
+
   override onMessage(message: Message): void {
     const reader = this.#reader;
     if (reader !== undefined) {

@@ -67,6 +67,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   protected readonly settings: Settings;
   #stream: DrivenStream;
 
+  #started = false;
   #held = false;
   /** What arrived and is not parsed. */
   #rest: Uint8Array | undefined = undefined;
@@ -96,6 +97,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   /** Begins to read; `head` is what came with the handshake. */
   protected start(head: Buffer): void {
     const stream = this.#stream;
+    this.#started = true;
     if (stream instanceof Socket) stream.setNoDelay(true);
     if (head.length > 0) this.chunkArrived(head, head.length, false);
     const isCandidate = this.settings.sharedReadBuffer && canBeTakenOver(stream);
@@ -179,7 +181,8 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     }
     if (this.#closed) this.#finish();
     else if (this.#ended) this.connection.transportEnded();
-    else this.#stream.resume();
+    // Before the start nobody would hear what comes.
+    else if (this.#started) this.#stream.resume();
   }
 
   /** Whether what comes has to wait: for the application, or for a message that is being inflated. */
@@ -226,7 +229,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     this.#closed = true;
     this.outbox.close();
     // What arrived before the end is delivered before it, unless we broke off ourselves or it is not inflated.
-    const isWaiting = (this.#held || this.#rest !== undefined) && !this.connection.inflating;
+    const isWaiting = (this.endWaits || this.#rest !== undefined) && !this.connection.inflating;
     if (!isWaiting || this.connection.state > ConnectionState.CLOSED_BY_US) this.#finish();
   }
 
@@ -320,6 +323,9 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   // --- The subclass's
+
+  /** Whether the end has to wait for what holds the connection. */
+  protected abstract get endWaits(): boolean;
 
   abstract onMessage(message: Message): void;
   abstract onPing(payload: Uint8Array): void;

@@ -1,4 +1,5 @@
 import type { ApertoError } from '../protocol/aperto-error.ts';
+import { defineInterface } from './web-idl.ts';
 
 /** The connection has ended (https://websockets.spec.whatwg.org/#the-closeevent-interface). */
 export interface CloseEvent extends Event {
@@ -41,10 +42,7 @@ class OwnCloseEvent extends Event implements CloseEvent {
   }
 }
 Object.defineProperty(OwnCloseEvent, 'name', { value: 'CloseEvent' });
-Object.defineProperty(OwnCloseEvent.prototype, Symbol.toStringTag, {
-  value: 'CloseEvent',
-  configurable: true,
-});
+defineInterface('CloseEvent', OwnCloseEvent);
 
 /** The runtime's own where it has one; Node has from 23 on. */
 export const CloseEvent: CloseEventClass = globalThis.CloseEvent ?? OwnCloseEvent;

@@ -8,8 +8,13 @@ export function usvString(value: unknown): string {
   return `${value}`.toWellFormed();
 }
 
-/** `[Clamp] unsigned short`: the nearest of 0 to 65,535, the even one of two; 0 for NaN. */
+/**
+ * `[Clamp] unsigned short`: the nearest of 0 to 65,535, the even one of two; 0 for NaN.
+ * @throws {TypeError} for a symbol or a bigint
+ */
 export function clampUnsignedShort(value: unknown): number {
+  // Number() would convert it.
+  if (typeof value === 'bigint') throw new TypeError('a bigint is no number');
   const number = Math.min(Math.max(Number(value), 0), 65_535);
   if (Number.isNaN(number)) return 0;
   const below = Math.floor(number);
@@ -40,10 +45,13 @@ function isIterable(value: object): value is Iterable<unknown> {
 export function bufferSource(value: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(value)) {
     checkFixed(value.buffer);
+    // Memory that was detached has no bytes, and nothing can be made of it.
+    if (value.byteLength === 0) return new Uint8Array(0);
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   }
   if (!(value instanceof ArrayBuffer)) return undefined;
   checkFixed(value);
+  if (value.byteLength === 0) return new Uint8Array(0);
   return new Uint8Array(value);
 }
 

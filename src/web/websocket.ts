@@ -44,9 +44,6 @@ interface Waiting {
   readonly bytes: number;
 }
 
-/** These end a connection without anybody having been required to fail it (RFC 6455 7.1.7). */
-const NOT_FAILED: ReadonlySet<string> = new Set(['CONNECTION_LOST', 'CLOSE_TIMEOUT']);
-
 /**
  * The class of the WHATWG interface (https://websockets.spec.whatwg.org/#the-websocket-interface). The
  * numbers in its comments are those of the steps there.
@@ -282,10 +279,7 @@ export function defineWebSocket<Options extends object>(
         },
         progress: () => this.#queueUpdate(),
         closing: () => queueTask(WebSocket.#closingStarted, this, undefined),
-        closed: (end) => {
-          const isFailed = end.error !== undefined && !NOT_FAILED.has(end.error.code);
-          queueTask(WebSocket.#closed, this, { ...end, isFailed });
-        },
+        closed: (end) => queueTask(WebSocket.#closed, this, end),
       };
     }
 
@@ -309,8 +303,7 @@ export function defineWebSocket<Options extends object>(
     static #notEstablished(this: void, socket: WebSocket, reason: unknown): void {
       // An abort is our own doing, and no error of the table.
       const error = reason instanceof ApertoError ? reason : undefined;
-      const end = { code: 1006, reason: '', wasClean: false, error, isFailed: true };
-      WebSocket.#closed(socket, end);
+      WebSocket.#closed(socket, { code: 1006, reason: '', wasClean: false, error });
     }
 
     /** "When a WebSocket message has been received with type type and data data", the task. */
@@ -342,15 +335,16 @@ export function defineWebSocket<Options extends object>(
     }
 
     /** "When the WebSocket connection is closed, possibly cleanly", the task. */
-    static #closed(this: void, socket: WebSocket, end: LinkEnd & { isFailed: boolean }): void {
+    static #closed(this: void, socket: WebSocket, end: LinkEnd): void {
       socket.#link = undefined;
       // 1. Change the ready state to CLOSED.
       socket.#readyState = CLOSED;
       // 2. If the user agent was required to fail the WebSocket connection, or if the connection was closed
-      //    after being flagged as full, fire an event named error.
-      if (end.isFailed) socket.dispatchEvent(errorEvent(end.error));
-      // 3. Fire an event named close using CloseEvent, with wasClean, code and reason.
+      //    after being flagged as full, fire an event named error. A lost transport is a failure too (RFC 6455
+      //    7.2.1).
       const { wasClean } = end;
+      if (!wasClean) socket.dispatchEvent(errorEvent(end.error));
+      // 3. Fire an event named close using CloseEvent, with wasClean, code and reason.
       socket.dispatchEvent(
         closeEvent(wasClean, wasClean ? end.code : 1006, wasClean ? end.reason : ''),
       );

@@ -35,6 +35,11 @@ test('[Clamp] unsigned short', () => {
   }
 });
 
+test('[Clamp] unsigned short of what is no number', () => {
+  assert.throws(() => clampUnsignedShort(1000n), TypeError);
+  assert.throws(() => clampUnsignedShort(Symbol('x')), TypeError);
+});
+
 test('a string or a sequence', () => {
   assert.deepEqual(stringSequence(undefined), []);
   assert.deepEqual(stringSequence('a,b'), ['a,b']);
@@ -54,6 +59,10 @@ test('bytes where they are', () => {
   for (const other of ['text', 1, null, undefined, {}, new SharedArrayBuffer(1)]) {
     assert.equal(bufferSource(other), undefined);
   }
+  const detached = new Uint8Array(4);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  assert.deepEqual(bufferSource(detached), new Uint8Array(0));
+  assert.deepEqual(bufferSource(detached.buffer), new Uint8Array(0));
   assert.throws(() => bufferSource(new Uint8Array(new SharedArrayBuffer(1))), TypeError);
   const resizable: ArrayBuffer = Reflect.construct(ArrayBuffer, [1, { maxByteLength: 2 }]);
   assert.throws(() => bufferSource(resizable), TypeError);

@@ -151,7 +151,7 @@ test('a server that does not read: bufferedAmount tells, and too much fails the 
     await gate.opened;
   };
   await withRawServer({ answer }, async (url) => {
-    const limits = { maxBufferedBytes: 8 * 1024 * 1024 };
+    const limits = { maxBufferedBytes: 8 * 1024 * 1024, closeTimeoutMs: 100 };
     const socket = new WebSocket(url, [], { limits });
     await opened(socket);
     const megabyte = new Uint8Array(1024 * 1024);

@@ -57,19 +57,24 @@ export class LinkSession extends StreamDriver<DriverSettings> {
   }
 
   send(data: string | Uint8Array): boolean {
-    const { outbox, connection } = this;
-    const { limits } = this.settings;
     if (!this.isOpen) return false;
-    const waiting = outbox.bufferedAmount;
-    if (waiting > limits.maxBufferedBytes) {
-      connection.fail('SEND_BUFFER_FULL');
+    const { maxBufferedBytes, highWaterMarkBytes } = this.settings.limits;
+    if (!this.#hasAtMost(maxBufferedBytes)) {
+      this.connection.fail('SEND_BUFFER_FULL');
       return false;
     }
-    if (typeof data === 'string') connection.sendText(data, true);
+    if (typeof data === 'string') this.connection.sendText(data, true);
     // A message that is compressed on another thread is read after this call.
-    else connection.sendBinary(this.extensions === '' ? data : new Uint8Array(data), true);
-    outbox.messagesQueued(1);
-    return outbox.bufferedAmount <= limits.highWaterMarkBytes;
+    else this.connection.sendBinary(this.extensions === '' ? data : new Uint8Array(data), true);
+    this.outbox.messagesQueued(1);
+    return this.#hasAtMost(highWaterMarkBytes);
+  }
+
+  /** Whether no more than that waits; if more, `progress` follows, since the socket has not taken it. */
+  #hasAtMost(bytes: number): boolean {
+    const { outbox } = this;
+    if (outbox.bufferedAmount > bytes) outbox.flush();
+    return outbox.bufferedAmount <= bytes;
   }
 
   close(code: number | undefined, reason: string): void {
@@ -92,6 +97,11 @@ export class LinkSession extends StreamDriver<DriverSettings> {
   uncork(): void {
     this.outbox.corked = false;
     this.outbox.flush();
+  }
+
+  /** Who holds a link has no handler running that the end would have to come after. */
+  protected override get endWaits(): boolean {
+    return false;
   }
 
   override onMessage(message: Message): void {
@@ -126,6 +136,9 @@ export class LinkSession extends StreamDriver<DriverSettings> {
  */
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
 
+/** Fetch, "HTTP-network-or-cache fetch": nothing on the way is to answer from a cache. */
+const NO_CACHE = { Pragma: 'no-cache', 'Cache-Control': 'no-cache' };
+
 /**
  * Plans to connect for a face of the web, by its rules where they are other than those of `connect`.
  * @throws {ApertoError} INVALID_URL, INVALID_PROTOCOL, INVALID_HEADER, INVALID_OPTION
@@ -137,7 +150,11 @@ export function dialLink(
 ): (handlers: LinkSessionHandlers, signal: AbortSignal) => Promise<LinkSession> {
   const { target, headers } = takeCredentials(url, options.headers);
   const limits = { maxBufferedBytes: MAX_BUFFERED_BYTES, ...options.limits };
-  const plan = planDial(target, protocols, { ...options, headers, limits });
+  const plan = planDial(target, protocols, {
+    ...options,
+    headers: { ...NO_CACHE, ...headers },
+    limits,
+  });
   return async (handlers, signal) => {
     const dialled = await dial(plan, signal);
     // WHATWG WebSockets 2.2: who offers subprotocols wants one of them.
