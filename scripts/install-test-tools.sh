@@ -12,6 +12,7 @@ set -euo pipefail
 tools=(
   'chromium|APERTO_CHROMIUM|chromium fonts-dejavu-core'
   'firefox-esr|APERTO_FIREFOX|firefox-esr fonts-dejavu-core'
+  'squid|APERTO_SQUID|squid'
 )
 
 row_of() {

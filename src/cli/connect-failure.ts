@@ -3,7 +3,12 @@ import { visible } from './transcript.ts';
 import { CommandError, UsageError } from './usage.ts';
 
 /** Codes of errors that the command line can be blamed for. */
-const misuse: ReadonlySet<string> = new Set(['INVALID_URL', 'INVALID_PROTOCOL', 'INVALID_HEADER']);
+const misuse: ReadonlySet<string> = new Set([
+  'INVALID_URL',
+  'INVALID_PROTOCOL',
+  'INVALID_HEADER',
+  'INVALID_OPTION',
+]);
 /** The most that is shown of a refusing response's body. */
 const MAX_BODY = 500;
 

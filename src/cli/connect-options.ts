@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { ConnectOptions } from '../index.ts';
 import { compressionOption, compressionOptionTypes } from './compression-options.ts';
-import { seconds } from './option-values.ts';
-import { readFile } from './server-options.ts';
+import { seconds, wholeNumber } from './option-values.ts';
+import { certificateAndKey, readFile } from './server-options.ts';
 import { UsageError, usage } from './usage.ts';
 
 /** The options that all client commands share. */
@@ -13,7 +13,11 @@ export const clientOptionTypes = {
   origin: { type: 'string' },
   binary: { type: 'boolean' },
   json: { type: 'boolean' },
+  redirects: { type: 'string' },
+  proxy: { type: 'string' },
   ca: { type: 'string' },
+  cert: { type: 'string' },
+  key: { type: 'string' },
   'no-check': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -28,7 +32,7 @@ const optionTypes = {
 /** What a client command connects with, as far as options tell. */
 export type ClientConnectOptions = Pick<
   ConnectOptions,
-  'protocols' | 'headers' | 'tls' | 'compression'
+  'protocols' | 'headers' | 'tls' | 'compression' | 'maxRedirects' | 'proxy' | 'proxyTls'
 >;
 
 export interface ConnectCommandOptions {
@@ -76,14 +80,18 @@ export function theUrl(command: string, positionals: readonly string[]): string 
 }
 
 /**
- * Subprotocols, headers and TLS as they were given.
+ * Subprotocols, headers, TLS and the way to the server as they were given.
  * @throws {UsageError}
  */
 export function clientConnectOptions(values: {
   readonly protocol?: readonly string[] | undefined;
   readonly header?: readonly string[] | undefined;
   readonly origin?: string | undefined;
+  readonly redirects?: string | undefined;
+  readonly proxy?: string | undefined;
   readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
   readonly 'no-check'?: boolean | undefined;
   readonly deflate?: boolean | undefined;
   readonly takeover?: boolean | undefined;
@@ -97,14 +105,18 @@ export function clientConnectOptions(values: {
     headers[header.slice(0, colon).trim()] = header.slice(colon + 1).trim();
   }
   if (values.origin !== undefined) headers['Origin'] = values.origin;
+  const trusted = {
+    ...(values.ca === undefined ? {} : { ca: certificate(values.ca) }),
+    ...(values['no-check'] === true ? { rejectUnauthorized: false } : {}),
+  };
   return {
     protocols: values.protocol ?? [],
     headers,
     compression: compressionOption(values),
-    tls: {
-      ...(values.ca === undefined ? {} : { ca: certificate(values.ca) }),
-      ...(values['no-check'] === true ? { rejectUnauthorized: false } : {}),
-    },
+    maxRedirects: wholeNumber('--redirects', values.redirects ?? '0', 0),
+    ...(values.proxy === undefined ? {} : { proxy: values.proxy }),
+    proxyTls: trusted,
+    tls: { ...trusted, ...certificateAndKey(['--cert', '--key'], values.cert, values.key) },
   };
 }
 

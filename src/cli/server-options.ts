@@ -47,7 +47,8 @@ export function serverOptions(
     limits.maxFragments = wholeNumber('--max-fragments', maxFragments, 1);
   const port = wholeNumber('--port', values.port ?? '9001', 0);
   if (port > 65_535) throw new UsageError(`--port is 0 to 65535, not ${port}`);
-  const tls = tlsFiles(values['tls-cert'], values['tls-key']);
+  const names = ['--tls-cert', '--tls-key'] as const;
+  const tls = certificateAndKey(names, values['tls-cert'], values['tls-key']);
   return {
     listen: {
       port,
@@ -70,21 +71,28 @@ export function readFile(option: string, path: string): Buffer {
   }
 }
 
-function tlsFiles(
+/**
+ * A certificate and its key; undefined where neither is given.
+ * @param options their names.
+ * @throws {UsageError}
+ */
+export function certificateAndKey(
+  options: readonly [cert: string, key: string],
   cert: string | undefined,
   key: string | undefined,
 ): { readonly cert: Buffer; readonly key: Buffer } | undefined {
   if (cert === undefined && key === undefined) return undefined;
+  const both = options.join(' and ');
   if (cert === undefined || key === undefined) {
-    throw new UsageError('--tls-cert and --tls-key go together: one was given without the other');
+    throw new UsageError(`${both} go together: one was given without the other`);
   }
-  const files = { cert: readFile('--tls-cert', cert), key: readFile('--tls-key', key) };
+  const files = { cert: readFile(options[0], cert), key: readFile(options[1], key) };
   try {
     createSecureContext(files);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new UsageError(
-      `--tls-cert and --tls-key take a certificate and its key, as PEM without a passphrase: ${why}`,
+      `${both} take a certificate and its key, as PEM without a passphrase: ${why}`,
     );
   }
   return files;

@@ -17,6 +17,14 @@ const serverOptions = `  --port N              port to listen on, 0 for any (def
   --tls-cert FILE       certificate chain, PEM; with --tls-key: wss
   --tls-key FILE        its private key, PEM`;
 
+const wayOptions = `  --redirects N         follow so many redirects (default 0)
+  --proxy URL           go through this HTTP proxy (http://user:password@proxy:3128, or https:),
+                        or, with 'environment', the one that http_proxy, https_proxy, ... name
+  --ca FILE             trust this certificate, PEM
+  --no-check            trust any certificate
+  --cert FILE           the client's own certificate, PEM; with --key
+  --key FILE            its private key, PEM`;
+
 type Command = 'echo' | 'broadcast' | 'connect' | 'bench';
 
 export const usage: Readonly<Record<Command | 'aperto', string>> = {
@@ -56,8 +64,7 @@ that is no terminal, and closes when it ends.
   --deflate             offer compression (permessage-deflate)
   --takeover            let messages refer to earlier ones
   --threshold BYTES     shorter messages are not compressed (default 1024)
-  --ca FILE             trust this certificate, PEM
-  --no-check            trust any certificate
+${wayOptions}
 
 Lines that begin with a slash are commands; // sends a line that begins with one:
 
@@ -90,8 +97,7 @@ Loads a server, and tells how many messages it handled and how long each took.
   --deflate             offer compression (permessage-deflate); payloads are JSON then
   --takeover            let messages refer to earlier ones
   --threshold BYTES     shorter messages are not compressed (default 1024)
-  --ca FILE             trust this certificate, PEM
-  --no-check            trust any certificate
+${wayOptions}
 
 --size, --in-flight, --rate and --binary are for echo and fan-out. Ctrl-C ends early and tells what was counted.
 Exits with 1 where a connection was lost, a message was wrong or missing, or none came.`,

@@ -120,12 +120,13 @@ export class Server<Data = undefined> implements AsyncDisposable {
     return isTcp(address) ? address.port : 0;
   }
 
-  /** Where a client on this machine connects to: `ws:`, `wss:` or `ws+unix:`. */
+  /** Where a client on this machine connects to: `ws:`, `wss:` or `ws+unix:`; '' while it does not listen. */
   get url(): string {
     const address = this.#http.address();
+    if (address === null) return '';
     // The colon would end the path; what else URLs give a meaning must not have it either.
     if (!isTcp(address)) {
-      return `ws+unix:${encodeURI(address ?? '').replace(/[?#:]/g, encodeURIComponent)}`;
+      return `ws+unix:${encodeURI(address).replace(/[?#:]/g, encodeURIComponent)}`;
     }
     const scheme = 'setSecureContext' in this.#http ? 'wss' : 'ws';
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;

@@ -32,6 +32,15 @@ const misuses: [string, RegExp][] = [
   ['connect ws://127.0.0.1:1 --wait soon', /--wait takes seconds/],
   ['connect ws://127.0.0.1:1 --ca nowhere.pem', /--ca: .*nowhere\.pem/],
   ['connect ws://127.0.0.1:1 --ca package.json', /--ca takes a certificate/],
+  ['connect ws://127.0.0.1:1 --cert x.pem', /--cert and --key go together/],
+  ['connect ws://127.0.0.1:1 --key x.pem', /--cert and --key go together/],
+  ['connect ws://127.0.0.1:1 --cert nowhere.pem --key nowhere.pem', /--cert: .*nowhere\.pem/],
+  ['connect ws://127.0.0.1:1 --cert package.json --key package.json', /as PEM/],
+  ['connect ws://127.0.0.1:1 --redirects many', /--redirects takes a whole number/],
+  ['connect ws://127.0.0.1:1 --redirects -1', /--redirects/],
+  ['connect ws://127.0.0.1:1 --proxy nonsense', /proxy is no URL/],
+  ['connect ws://127.0.0.1:1 --proxy socks5://p:1', /proxy is not the URL of an HTTP or HTTPS/],
+  ['connect ws+unix:/a.sock --proxy http://p:1', /proxy is not for ws\+unix:/],
 ];
 
 describe('misuse: a sentence on stderr, nothing on stdout, exit code 2', { concurrency: 2 }, () => {

@@ -1,89 +1,103 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import { connect as connectTcp, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { HttpsProxyAgent } from 'https-proxy-agent';
-import type { Message } from '../../dist/index.js';
+import type { ConnectOptions, Message, Server } from '../../dist/index.js';
+import { localCertificate } from '../faults/certificate.ts';
 import { within } from '../faults/raw-socket.ts';
+import { startProxy } from '../node/client/connect-proxy.ts';
 import { dialTo, expectFailureCode, Mailbox } from '../node/connections.ts';
+import { credentials, noSquid, startSquid } from './squid.ts';
 import { checkSame, everyMessage, ourServer, trust } from './transports.ts';
 
-/** A proxy that knows CONNECT and nothing else; it refuses whoever has no password. */
-async function startProxy(t: TestContext): Promise<{ url: string; targets: string[] }> {
-  const targets: string[] = [];
-  const sockets = new Set<Socket>();
-  const proxy = createServer((_, response) => response.writeHead(501).end());
-  proxy.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-  });
-  proxy.on('connect', ({ url = '', headers }, client, head) => {
-    if (headers['proxy-authorization'] === undefined) {
-      client.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n');
-      return;
-    }
-    targets.push(url);
-    const { hostname, port } = new URL(`http://${url}`);
-    const target = connectTcp(Number(port), hostname, () => {
-      client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-      target.write(head);
-      target.pipe(client).pipe(target);
-    });
-    target.on('error', () => client.destroy());
-    client.on('close', () => target.destroy());
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    proxy.close();
-  });
-  const address = proxy.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  return { url: `127.0.0.1:${address.port}`, targets };
-}
+const transports = ['tcp', 'tls'] as const;
+type Transport = (typeof transports)[number];
 
-for (const transport of ['tcp', 'tls'] as const) {
-  test(`through a CONNECT proxy, ${transport}`, async (t) => {
-    const server = await ourServer(t, transport, {
-      routes: {
-        '/': {
-          message(peer, message) {
-            peer.send(message);
-          },
+function echoServer(t: TestContext, transport: Transport): Promise<Server<undefined>> {
+  return ourServer(t, transport, {
+    routes: {
+      '/': {
+        message(peer, message) {
+          peer.send(message);
         },
       },
-    });
-    const proxy = await startProxy(t);
-    const inbox = new Mailbox<Message>();
-    const options = await trust(transport);
-    const peer = await dialTo(t, server.url, {
-      ...options,
-      agent: new HttpsProxyAgent(`http://user:password@${proxy.url}`),
-      message: (_, message) => inbox.put(message),
-    });
-    assert.deepEqual(proxy.targets, [`127.0.0.1:${server.port}`]);
-    for (const message of everyMessage()) {
-      peer.send(message);
-      checkSame(await inbox.next(), message);
-    }
-    peer.close(1000);
-    assert.equal((await within('the end', peer.closed)).code, 1000);
-
-    const refused = dialTo(t, server.url, {
-      ...options,
-      agent: new HttpsProxyAgent(`http://${proxy.url}`),
-    });
-    const error = await expectFailureCode(refused, 'STATUS_NOT_101');
-    assert.equal(error.response?.status, 407);
-    assert.equal(server.peers.size, 0);
+    },
   });
 }
 
-test('a proxy that is not there', async (t) => {
+/** Sends all kinds of messages and gets them back, then closes. */
+async function checkMessages(t: TestContext, url: string, options: ConnectOptions): Promise<void> {
+  const inbox = new Mailbox<Message>();
+  const peer = await dialTo(t, url, { ...options, message: (_, message) => inbox.put(message) });
+  for (const message of everyMessage()) {
+    peer.send(message);
+    checkSame(await inbox.next(), message);
+  }
+  peer.close(1000);
+  assert.equal((await within('the end', peer.closed)).code, 1000);
+}
+
+for (const kind of ['http', 'https'] as const) {
+  for (const transport of transports) {
+    test(`through an ${kind} proxy by CONNECT, ${transport}: https-proxy-agent and ours`, async (t) => {
+      const server = await echoServer(t, transport);
+      const { cert, key } = await localCertificate();
+      const secure = kind === 'https' ? { tls: { cert, key } } : {};
+      const proxy = await startProxy(t, { ...secure, credentials: 'user:password' });
+      const options = await trust(transport);
+      const url = proxy.url('user:password');
+      const agent = new HttpsProxyAgent(url, { ca: cert });
+      await checkMessages(t, server.url, { ...options, agent });
+      await checkMessages(t, server.url, { ...options, proxy: url, proxyTls: { ca: cert } });
+      const target = `127.0.0.1:${server.port}`;
+      assert.deepEqual(
+        proxy.requests.map((request) => request.target),
+        [target, target],
+      );
+
+      const withoutPassword = new HttpsProxyAgent(proxy.url(), { ca: cert });
+      const refused = dialTo(t, server.url, { ...options, agent: withoutPassword });
+      const error = await expectFailureCode(refused, 'STATUS_NOT_101');
+      assert.equal(error.response?.status, 407);
+      assert.equal(server.peers.size, 0);
+    });
+  }
+}
+
+test('a proxy of https-proxy-agent that is not there', async (t) => {
   const server = await ourServer(t, 'tcp', { routes: { '/': {} } });
   const proxy = await ourServer(t, 'tcp', { routes: {} });
   const agent = new HttpsProxyAgent(`http://127.0.0.1:${proxy.port}`);
   await proxy.close();
   const error = await expectFailureCode(dialTo(t, server.url, { agent }), 'CONNECT_FAILED');
   assert.match(error.message, /ECONNREFUSED/);
+});
+
+test('through squid, which wants a password', { skip: noSquid }, async (t) => {
+  const port = await startSquid(t);
+  for (const transport of transports) {
+    const server = await echoServer(t, transport);
+    const { url } = server;
+    const options = await trust(transport);
+    const proxy = `http://${credentials}@127.0.0.1:${port}`;
+    await checkMessages(t, url, { ...options, proxy });
+    await checkMessages(t, url, { ...options, agent: new HttpsProxyAgent(proxy) });
+    for (const wrong of ['', 'user@', 'user:password@', 'other:p%3Ass%20w%40rd@']) {
+      const refused = dialTo(t, url, {
+        ...options,
+        proxy: `http://${wrong}127.0.0.1:${port}`,
+      });
+      const error = await expectFailureCode(refused, 'PROXY_REFUSED');
+      assert.equal(error.response?.status, 407);
+      assert.equal(error.response.headers['proxy-authenticate'], 'Basic realm="test"');
+      assert.match(
+        String(error.response.headers['via'] ?? error.response.headers['server']),
+        /squid/,
+      );
+    }
+    assert.equal(server.peers.size, 0);
+    // Nobody is there: squid says so in words of its own.
+    await server.close();
+    const failing = dialTo(t, url, { ...options, proxy });
+    assert.equal((await expectFailureCode(failing, 'PROXY_REFUSED')).response?.status, 503);
+  }
 });

@@ -23,8 +23,9 @@ export interface ConnectOptions extends DialOptions, PeerHandlers<ClientPeer> {
  * Connects to a server over `ws:`, `wss:` or `ws+unix:/path/to.sock:/request/path`. Resolves when the
  * connection is open.
  * @throws {ApertoError} INVALID_URL, INVALID_PROTOCOL, INVALID_HEADER, INVALID_OPTION for misuse;
- * CONNECT_FAILED with its `cause`; HANDSHAKE_TIMEOUT; STATUS_NOT_101 and the other codes of a refused or
- * wrong handshake (RFC 6455 4.1), with `response`. The signal's reason where that aborted it.
+ * CONNECT_FAILED with its `cause`; CERTIFICATE_NAME; HANDSHAKE_TIMEOUT; PROXY_REFUSED, REDIRECT_REFUSED,
+ * STATUS_NOT_101 and the other codes of a refused or wrong handshake (RFC 6455 4.1), with `response`. The signal's
+ * reason where that aborted it.
  */
 export async function connect(
   url: string | URL,

@@ -1,84 +1,27 @@
-import { type Agent, request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { ConnectionOptions } from 'node:tls';
 import { connectionSettings } from '../../protocol/connection-settings.ts';
 import { apertoError } from '../../protocol/errors.ts';
 import {
   type CompressionCounters,
   newCounters,
 } from '../../protocol/extensions/compression-counters.ts';
-import {
-  type CompressionOptions,
-  type ResolvedCompression,
-  resolveCompression,
-} from '../../protocol/extensions/permessage-deflate.ts';
 import { acceptFor, createKey } from '../../protocol/handshake/accept-key.ts';
-import { checkResponse, requestFields } from '../../protocol/handshake/client-handshake.ts';
+import { checkResponse } from '../../protocol/handshake/client-handshake.ts';
 import { HeaderFields } from '../../protocol/handshake/header-fields.ts';
-import { type Limits, resolveLimits } from '../../protocol/limits.ts';
 import { agreedSettings } from '../compression/node-compression.ts';
+import { deadline } from '../deadline.ts';
 import { nodePlatform } from '../node-platform.ts';
-import { checkSharedReadBuffer, trySharedReads } from '../shared-read-buffer.ts';
+import { trySharedReads } from '../shared-read-buffer.ts';
 import type { DriverSettings } from '../stream-driver.ts';
-import { refused, switched } from './opening-request.ts';
-import { parseWebSocketUrl, type Target } from './websocket-url.ts';
+import { onAbort } from './abort-listener.ts';
+import { type Answer, type RawConnection, readRefused, refused } from './answer.ts';
+import { Attempt } from './attempt.ts';
+import type { DialPlan } from './dial-plan.ts';
+import { ask } from './opening-request.ts';
+import { type Hop, locationsOf, nextHop } from './redirects.ts';
 
-/** How a client connects, whatever its face is. */
-export interface DialOptions {
-  /**
-   * Whether, and how, compression is offered (permessage-deflate, RFC 7692); the server decides. `true` takes
-   * the defaults. Default true.
-   */
-  readonly compression?: boolean | CompressionOptions;
-  /** Further headers: Origin, Cookie, Authorization, Host and such. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** For `wss:`: certificates, `rejectUnauthorized`, `servername` and what else node:tls takes. */
-  readonly tls?: ConnectionOptions;
-  /** Makes the TCP or TLS connection, for example through a proxy. Default: a direct one. */
-  readonly agent?: Agent;
-  readonly limits?: Partial<Limits>;
-  /**
-   * Whether a plain TCP or Unix socket is read into one buffer that all connections share, which is faster;
-   * ignored where a trial at the start shows that the runtime cannot. Default: true, but false with an
-   * `agent`, whose sockets are not ours.
-   */
-  readonly sharedReadBuffer?: boolean;
-}
-
-/** Where to connect and how, checked. */
-export interface DialPlan {
-  readonly target: Target;
-  readonly options: DialOptions;
-  readonly protocols: readonly string[];
-  readonly limits: Limits;
-  readonly compression: ResolvedCompression | undefined;
-  readonly sharedReadBuffer: boolean;
-  /** Of the request, all but its key. */
-  readonly fields: Readonly<Record<string, string>>;
-}
-
-/** @throws {ApertoError} INVALID_URL, INVALID_PROTOCOL, INVALID_HEADER, INVALID_OPTION */
-export function planDial(
-  url: string | URL,
-  protocols: readonly string[],
-  options: DialOptions,
-): DialPlan {
-  const target = parseWebSocketUrl(url);
-  const { headers = {}, agent, sharedReadBuffer = agent === undefined } = options;
-  const compression = resolveCompression(
-    options.compression === undefined ? true : options.compression,
-  );
-  return {
-    target,
-    options,
-    protocols,
-    limits: resolveLimits(options.limits),
-    compression,
-    sharedReadBuffer: checkSharedReadBuffer(sharedReadBuffer),
-    fields: requestFields({ key: '', protocols, compression, headers }),
-  };
-}
+export { type DialOptions, type DialPlan, planDial } from './dial-plan.ts';
 
 /** A connection on which the opening handshake is done. */
 export interface Dialled {
@@ -94,32 +37,75 @@ export interface Dialled {
 
 /**
  * Connects, and does the opening handshake (RFC 6455 4.1).
- * @throws {ApertoError} CONNECT_FAILED with its `cause`; HANDSHAKE_TIMEOUT; STATUS_NOT_101 and the other
- * codes of a refused or wrong handshake, with `response`. The signal's reason where that aborted it.
+ * @throws {ApertoError} CONNECT_FAILED with its `cause`; CERTIFICATE_NAME; HANDSHAKE_TIMEOUT; PROXY_REFUSED,
+ * REDIRECT_REFUSED, STATUS_NOT_101 and the other codes of a refused or wrong handshake, with `response`. The
+ * signal's reason where that aborted it.
  */
 export async function dial(plan: DialPlan, signal?: AbortSignal): Promise<Dialled> {
-  const { target, options, protocols, limits, compression, sharedReadBuffer } = plan;
-  const { tls, agent } = options;
   signal?.throwIfAborted();
-  if (sharedReadBuffer && !target.encrypted) {
-    await trySharedReads();
-    signal?.throwIfAborted();
-  }
-  const key = createKey(nodePlatform);
-  const send = target.encrypted ? httpsRequest : httpRequest;
-  const request = send({
-    ...(target.encrypted ? tls : {}),
-    method: 'GET',
-    host: target.host,
-    port: target.port,
-    socketPath: target.socketPath,
-    path: target.path,
-    headers: { ...plan.fields, 'Sec-WebSocket-Key': key },
-    // A connection of its own, not one of the global agent's, which it would keep a place of.
-    agent: agent ?? false,
-    maxHeaderSize: Math.min(limits.maxHeaderBytes, 2 ** 31 - 1),
+  const attempt = new Attempt();
+  const timer = deadline(plan.limits.handshakeTimeoutMs, () => {
+    attempt.giveUp(apertoError('HANDSHAKE_TIMEOUT'));
   });
-  const { response, socket, head } = await switched(request, limits, signal);
+  const forget = signal && onAbort(signal, () => attempt.giveUp(signal.reason));
+  try {
+    return await shakeHands(plan, attempt);
+  } catch (error) {
+    // What time ran out for may be told as what it had come to; who aborts wants to hear of nothing else.
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    forget?.();
+  }
+}
+
+/** Asks, and asks elsewhere where it is told to. */
+async function shakeHands(plan: DialPlan, attempt: Attempt): Promise<Dialled> {
+  const { agent } = plan.options;
+  let { hop } = plan;
+  for (let left = plan.maxRedirects; ; left--) {
+    const proxy = plan.proxyFor(hop.target);
+    const { sharedReadBuffer = agent === undefined && proxy === undefined } = plan.options;
+    if (sharedReadBuffer && !hop.target.encrypted) await trySharedReads();
+    const key = createKey(nodePlatform);
+    const answer = await ask(plan, hop, proxy, key, attempt);
+    const { response, raw } = answer;
+    if (raw !== undefined) return judged(plan, key, response, raw, sharedReadBuffer);
+    hop = await redirected(plan, hop, left, answer);
+  }
+}
+
+/** Where to ask next. */
+async function redirected(
+  { maxRedirects }: DialPlan,
+  hop: Hop,
+  left: number,
+  answer: Answer,
+): Promise<Hop> {
+  const locations = maxRedirects === 0 ? undefined : locationsOf(answer.response);
+  if (locations === undefined) {
+    const detail = `status ${answer.response.statusCode}`;
+    const refusal = await readRefused(answer);
+    throw apertoError('STATUS_NOT_101', { detail, response: refusal });
+  }
+  const next = left === 0 ? `more than maxRedirects, ${maxRedirects}` : nextHop(hop, locations);
+  if (typeof next === 'string') {
+    const refusal = await readRefused(answer);
+    throw apertoError('REDIRECT_REFUSED', { detail: next, response: refusal });
+  }
+  answer.end();
+  return next;
+}
+
+/** The connection, if the answer to the opening handshake is as it must be. */
+function judged(
+  { protocols, compression, limits }: DialPlan,
+  key: string,
+  response: IncomingMessage,
+  { socket, head }: RawConnection,
+  sharedReadBuffer: boolean,
+): Dialled {
   const answer = checkResponse(
     { status: response.statusCode ?? 0, fields: new HeaderFields(response.rawHeaders) },
     { accept: acceptFor(key, nodePlatform), protocols, compression },

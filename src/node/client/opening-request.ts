@@ -1,92 +1,62 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import type { RefusedResponse } from '../../protocol/aperto-error.ts';
+import { type ClientRequest, request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { apertoError } from '../../protocol/errors.ts';
-import type { Limits } from '../../protocol/limits.ts';
-import { deadline } from '../deadline.ts';
+import { type Answer, answerTo } from './answer.ts';
+import type { Attempt } from './attempt.ts';
+import type { DialPlan } from './dial-plan.ts';
+import { openSocket, serverNameOf, withContext } from './open-socket.ts';
+import type { HttpProxy } from './proxy.ts';
+import type { Hop } from './redirects.ts';
+import { openTunnel } from './tunnel.ts';
 
-/** The most of a refusing response's body that is kept. */
-const MAX_BODY = 64 * 1024;
-
-/** The answer that switches protocols. */
-export interface Switched {
-  readonly response: IncomingMessage;
-  readonly socket: Duplex;
-  readonly head: Buffer;
+/**
+ * Sends the request of the opening handshake, over a connection of its own or one that the agent makes, and
+ * waits for the head of the answer. Where it fails, or `attempt` is given up first, nothing is left of the connection.
+ * @throws {ApertoError} as `openTunnel` and `answerTo`. Why the attempt was given up.
+ */
+export async function ask(
+  plan: DialPlan,
+  hop: Hop,
+  proxy: HttpProxy | undefined,
+  key: string,
+  attempt: Attempt,
+): Promise<Answer> {
+  attempt.throwIfGivenUp();
+  const { encrypted, host, port, path } = hop.target;
+  const options: RequestOptions = {
+    method: 'GET',
+    host,
+    port,
+    path,
+    // RFC 6455 4.1 (4): Host has the port, unless it is the scheme's own.
+    defaultPort: encrypted ? 443 : 80,
+    headers: { ...hop.fields, 'Sec-WebSocket-Key': key },
+    maxHeaderSize: plan.maxHeaderSize,
+  };
+  const { agent } = plan.options;
+  if (agent !== undefined) {
+    const request = agentsRequest(plan, hop, { ...options, agent });
+    return answerTo(request, undefined, attempt, '');
+  }
+  // Before the tunnel is open, which would be left behind where this throws.
+  const tls = encrypted ? withContext('tls', hop.tls) : hop.tls;
+  const tunnel =
+    proxy === undefined || hop.target.socketPath !== undefined
+      ? undefined
+      : await openTunnel(plan, proxy, hop.target, attempt);
+  const socket = openSocket(hop.target, plan.address, tls, tunnel);
+  const request = httpRequest({ ...options, createConnection: () => socket });
+  return answerTo(request, socket, attempt, '');
 }
 
-/** Sends the request, and waits for the answer that switches protocols. */
-export function switched(
-  request: ClientRequest,
-  limits: Limits,
-  signal: AbortSignal | undefined,
-): Promise<Switched> {
-  return new Promise((resolve, reject) => {
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-    };
-    const fail = (error: unknown): void => {
-      finish();
-      reject(error);
-      request.destroy();
-    };
-    const onAbort = (): void => fail(signal?.reason);
-    signal?.addEventListener('abort', onAbort);
-    let refusing: IncomingMessage | undefined;
-    const timer = deadline(limits.handshakeTimeoutMs, () => {
-      // A refusal that stops halfway is a refusal.
-      if (refusing === undefined) fail(apertoError('HANDSHAKE_TIMEOUT'));
-      else refusing.destroy();
-    });
-    request.on('error', (cause) => {
-      fail(apertoError('CONNECT_FAILED', { detail: cause.message, cause }));
-    });
-    request.on('upgrade', (response, socket, head) => {
-      finish();
-      resolve({ response, socket, head });
-    });
-    request.on('response', (response) => {
-      if (response.statusCode === 101) {
-        // To Node, a 101 that lacks Upgrade or Connection is a response like any other.
-        const lacking = response.headers.upgrade === undefined;
-        const code = lacking ? 'RESPONSE_UPGRADE' : 'RESPONSE_CONNECTION';
-        fail(apertoError(code, { response: refused(response, '') }));
-        return;
-      }
-      refusing = response;
-      readBody(response).then((body) => {
-        const error = {
-          detail: `status ${response.statusCode}`,
-          response: refused(response, body),
-        };
-        fail(apertoError('STATUS_NOT_101', error));
-      });
-    });
-    request.end();
-  });
-}
-
-/** What a server answered in place of what it was asked for, to be told in an error. */
-export function refused(response: IncomingMessage, body: string): RefusedResponse {
-  return { status: response.statusCode ?? 0, headers: response.headers, body };
-}
-
-/** The first part of a body; whatever could be read of it where it breaks off. */
-function readBody(response: IncomingMessage): Promise<string> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const done = (): void => {
-      resolve(Buffer.concat(chunks).subarray(0, MAX_BODY).toString('utf8'));
-    };
-    response.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size >= MAX_BODY) done();
-    });
-    response.on('error', done);
-    response.on('close', done);
-    response.on('end', done);
-  });
+/** @throws {ApertoError} INVALID_OPTION where the agent is not for this scheme, or Node refuses an option. */
+function agentsRequest({ address }: DialPlan, hop: Hop, options: RequestOptions): ClientRequest {
+  const { encrypted, host, socketPath } = hop.target;
+  try {
+    if (!encrypted) return httpRequest({ ...address, ...options, socketPath });
+    return httpsRequest({ servername: serverNameOf(host), ...hop.tls, ...address, ...options });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw apertoError('INVALID_OPTION', { detail: `with this agent: ${why}`, cause });
+  }
 }

@@ -1,16 +1,12 @@
 import type { ApertoError } from '../../protocol/aperto-error.ts';
 import { apertoError } from '../../protocol/errors.ts';
+import type { Endpoint } from './open-socket.ts';
 
 /** Where a WebSocket URL leads. */
-export interface Target {
-  readonly encrypted: boolean;
-  /** Without brackets. Undefined with a socket path. */
-  readonly host: string | undefined;
-  readonly port: number | undefined;
-  readonly socketPath: string | undefined;
+export type Target = Endpoint & {
   /** Path and query. */
   readonly path: string;
-}
+};
 
 function invalid(url: string, detail: string): ApertoError {
   return apertoError('INVALID_URL', { detail: `${detail} in ${JSON.stringify(url)}` });

@@ -1,43 +1,14 @@
 import assert from 'node:assert/strict';
 import { createServer, type RequestListener } from 'node:http';
-import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
+import { createServer as createTcpServer, type Server } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { connect } from '../../../dist/index.js';
-import { certificateFor } from '../../faults/certificate.ts';
 import { within } from '../../faults/raw-socket.ts';
 import { dialTo, expectFailureCode, Mailbox, makeGate, startServer } from '../connections.ts';
+import { gone, listen, silent } from './servers.ts';
 
-async function listening(t: TestContext, server: TcpServer): Promise<string> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  return `ws://127.0.0.1:${address.port}`;
-}
-
-/** A server that never speaks, and who connected to it. */
-async function silent(t: TestContext): Promise<{ url: string; sockets: Mailbox<Socket> }> {
-  const sockets = new Mailbox<Socket>();
-  const url = await listening(t, createTcpServer(sockets.put));
-  return { url, sockets };
-}
-
-function gone(socket: Socket): Promise<void> {
-  return within(
-    'the client to go',
-    new Promise((resolve) => {
-      socket.on('close', () => resolve());
-      socket.resume();
-    }),
-  );
+async function listening(t: TestContext, server: Server): Promise<string> {
+  return `ws://127.0.0.1:${await listen(t, server)}`;
 }
 
 describe('a server that answers otherwise', () => {
@@ -116,19 +87,6 @@ describe('no connection', () => {
     assert.match(error.message, /ENOENT/);
   });
 
-  test('where the certificate is for another name, unless that is allowed', async (t) => {
-    const { cert, key } = await certificateFor('other.example');
-    const server = await startServer(t, { tls: { cert, key }, routes: { '/': {} } });
-    for (const tls of [{}, { ca: cert }]) {
-      const error = await expectFailureCode(connect(server.url, { tls }), 'CONNECT_FAILED');
-      assert.ok(error.cause instanceof Error);
-    }
-    const trusting = await dialTo(t, server.url, { tls: { rejectUnauthorized: false } });
-    assert.equal(trusting.state, 'open');
-    const named = await dialTo(t, server.url, { tls: { ca: cert, servername: 'other.example' } });
-    assert.equal(named.state, 'open');
-  });
-
   test('where the server goes away before it answers', async (t) => {
     const url = await listening(
       t,
@@ -140,7 +98,8 @@ describe('no connection', () => {
   });
 
   test('where it does not answer in time', async (t) => {
-    const { url, sockets } = await silent(t);
+    const { port, sockets } = await silent(t);
+    const url = `ws://127.0.0.1:${port}`;
     const limits = { handshakeTimeoutMs: 40 };
     const error = await expectFailureCode(connect(url, { limits }), 'HANDSHAKE_TIMEOUT');
     assert.equal(error.side, 'network');
@@ -163,7 +122,8 @@ describe('no connection', () => {
 
 describe('an AbortSignal', () => {
   test('that was aborted before: nothing is dialled', async (t) => {
-    const { url, sockets } = await silent(t);
+    const { port, sockets } = await silent(t);
+    const url = `ws://127.0.0.1:${port}`;
     const reason = new Error('not wanted');
     const signal = AbortSignal.abort(reason);
     await assert.rejects(connect(url, { signal }), (error) => error === reason);
@@ -172,7 +132,8 @@ describe('an AbortSignal', () => {
   });
 
   test('that aborts while waiting', async (t) => {
-    const { url, sockets } = await silent(t);
+    const { port, sockets } = await silent(t);
+    const url = `ws://127.0.0.1:${port}`;
     const controller = new AbortController();
     const dialling = connect(url, { signal: controller.signal });
     const socket = await sockets.next();
@@ -182,7 +143,7 @@ describe('an AbortSignal', () => {
   });
 
   test('that times out', async (t) => {
-    const { url } = await silent(t);
+    const url = `ws://127.0.0.1:${(await silent(t)).port}`;
     await assert.rejects(connect(url, { signal: AbortSignal.timeout(20) }), {
       name: 'TimeoutError',
     });
@@ -203,6 +164,31 @@ describe('an AbortSignal', () => {
     assert.equal(peer.state, 'open');
     peer.ping();
     assert.deepEqual(removed, ['abort']);
+  });
+
+  test('may be shared by many: each hears of it, and Node does not warn of a leak', async (t) => {
+    const { port, sockets } = await silent(t);
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    t.after(() => process.off('warning', onWarning));
+    const server = await startServer(t, { routes: { '/': {} } });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waiting = Array.from({ length: 20 }, () => connect(`ws://127.0.0.1:${port}`, { signal }));
+    const failed = Promise.allSettled(waiting);
+    const done = await Promise.all(
+      Array.from({ length: 20 }, () => dialTo(t, server.url, { signal })),
+    );
+    const clients = await sockets.take(20);
+    const reason = new Error('enough');
+    controller.abort(reason);
+    for (const outcome of await within('all to fail', failed)) {
+      assert.deepEqual(outcome, { status: 'rejected', reason });
+    }
+    for (const socket of clients) await gone(socket);
+    for (const peer of done) assert.equal(peer.state, 'open');
+    assert.deepEqual(warnings, []);
   });
 });
 
