@@ -12,8 +12,16 @@ import type { PeerSession } from './node/peer-session.ts';
 import { listen, type ServeOptions } from './node/serve.ts';
 import { type AttachOptions, Server } from './node/server.ts';
 import { Topics } from './topics/topics.ts';
+import type { ReconnectOptions, ReconnectTarget } from './web/reconnect-options.ts';
+import { ReconnectingClient } from './web/reconnecting-client.ts';
+import { retryAfterMs } from './web/retry-after.ts';
 import { defineWebSocket } from './web/websocket.ts';
 import type { WebSocketClass, WebSocket as WebSocketInterface } from './web/websocket-interface.ts';
+import {
+  defineWebSocketStream,
+  type WebSocketStreamClass,
+  type WebSocketStream as WebSocketStreamInterface,
+} from './web/websocket-stream.ts';
 
 function newTopics(): Topics<PeerSession<unknown>> {
   return new Topics((task) => process.nextTick(task), nodePlatform);
@@ -63,7 +71,25 @@ export const WebSocket: WebSocketClass<DialOptions> = /* @__PURE__ */ defineWebS
 });
 export type WebSocket = WebSocketInterface;
 
+/** A connection as a pair of streams, with backpressure both ways (https://github.com/whatwg/websockets/pull/48). */
+export const WebSocketStream: WebSocketStreamClass<DialOptions> =
+  /* @__PURE__ */ defineWebSocketStream(dialLink);
+export type WebSocketStream = WebSocketStreamInterface;
+
+/**
+ * A client that connects again when its connection is lost.
+ * @throws {ApertoError} INVALID_OPTION; INVALID_URL, INVALID_PROTOCOL and INVALID_HEADER where `target` is no
+ * function.
+ */
+export function reconnect(
+  target: ReconnectTarget,
+  options: ReconnectOptions<DialOptions> = {},
+): ReconnectingClient<DialOptions> {
+  return new ReconnectingClient(dialLink, target, options, retryAfterMs);
+}
+
 export { type ConnectOptions, connect } from './node/client/connect.ts';
+export type { DialOptions } from './node/client/dial.ts';
 export { prepareMessage, type Sendable, type SendOptions } from './node/data.ts';
 export type { Pair, PairClientOptions, PairConnection, PairOptions } from './node/pair.ts';
 export type { ClientPeer, Peer } from './node/peer.ts';
@@ -90,3 +116,22 @@ export type { CompressionOptions } from './protocol/extensions/permessage-deflat
 export { defaultLimits, type Limits } from './protocol/limits.ts';
 export type { Message } from './protocol/messages/message-assembler.ts';
 export type { PreparedMessage } from './protocol/messages/prepared-message.ts';
+export type { WebSocketCloseInfo } from './web/close-arguments.ts';
+export type { CloseEvent } from './web/events.ts';
+export type { WritableMessage } from './web/message-sink.ts';
+export type {
+  AttemptTarget,
+  QueueOptions,
+  ReconnectEnd,
+  ReconnectOptions,
+  ReconnectTarget,
+  ReconnectWait,
+} from './web/reconnect-options.ts';
+export type { ReconnectingClient } from './web/reconnecting-client.ts';
+export { WebSocketError } from './web/websocket-error.ts';
+export type { WebSocketClass } from './web/websocket-interface.ts';
+export type {
+  WebSocketOpenInfo,
+  WebSocketStreamClass,
+  WebSocketStreamOptions,
+} from './web/websocket-stream.ts';

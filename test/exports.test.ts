@@ -13,11 +13,14 @@ const names = [
   'RejectUpgrade',
   'attach',
   'WebSocket',
+  'WebSocketError',
+  'WebSocketStream',
   'connect',
   'createPair',
   'defaultLimits',
   'errorTable',
   'prepareMessage',
+  'reconnect',
   'serve',
 ];
 

@@ -79,6 +79,7 @@ export type ErrorCode =
   | 'REDIRECT_REFUSED'
   | 'PROXY_REFUSED'
   | 'CERTIFICATE_NAME'
+  | 'INVALID_HEADER'
   | 'INVALID_CONTROL_PAYLOAD'
   | 'INVALID_TOPIC'
   | 'MESSAGES_TAKEN';
@@ -196,6 +197,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   CERTIFICATE_NAME: server('RFC 9110 4.3.4', "the server's certificate is for another name"),
 
   // Misuse by the application: thrown
+  INVALID_HEADER: local('RFC 9110 5.5', 'a header has a character that it must not have'),
   INVALID_CONTROL_PAYLOAD: local(rfc('5.5'), 'a ping or pong carries at most 125 bytes'),
   INVALID_TOPIC: local('', 'a topic is a non-empty string'),
   MESSAGES_TAKEN: local('', 'the messages of this peer are being read already'),

@@ -12,7 +12,7 @@ export interface WebSocketCloseInfo {
 }
 
 /** The dictionary, converted. */
-export interface CloseArguments {
+interface CloseArguments {
   /** null for none. */
   readonly code: number | null;
   readonly reason: string;

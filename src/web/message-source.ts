@@ -1,15 +1,14 @@
 import type { Link } from './link.ts';
 
 /**
- * Where the link cannot be held, as a browser's WebSocket cannot: what may wait to be read, before the message
- * that is too much. A page that is this far behind would end without memory.
+ * So many bytes may wait to be read before the link is held. Behind what waits on a held link nothing is noticed: no
+ * ping is answered, and no close is seen. Chromium counts a single message, but its network process reads on and does
+ * both for as much as its buffers hold.
  */
-const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+const HIGH_WATER_MARK = 64 * 1024;
 
-/** What a message takes of memory; an empty one waits too. */
-function bytesOf(message: string | Uint8Array): number {
-  return Math.max(1, typeof message === 'string' ? message.length * 2 : message.byteLength);
-}
+/** What a message that waits counts for besides its length. */
+const MESSAGE_OVERHEAD = 64;
 
 /** The readable side of a WebSocketStream: the messages of a link, which is held while nobody reads. */
 export class MessageSource {
@@ -17,39 +16,41 @@ export class MessageSource {
   readonly #link: Link;
   /** Until the stream is closed, errored or cancelled. */
   #controller: ReadableStreamDefaultController<string | Uint8Array> | undefined = undefined;
+  /** "Currently applying backpressure" */
+  #isHeld = false;
 
   /** @param cancelled called when the reader wants no more */
   constructor(link: Link, cancelled: (reason: unknown) => void) {
     this.#link = link;
-    // "Apply backpressure to the WebSocket": nothing is delivered before the stream asks for it.
-    link.hold();
+    // Constructor step 7 applies backpressure from the beginning. The stream pulls at once, so that it is enough to
+    // apply it once a message waits.
     this.readable = new ReadableStream<string | Uint8Array>(
       {
         start: (controller) => {
           this.#controller = controller;
         },
         // "To pull bytes": if stream is currently applying backpressure, release backpressure.
-        pull: () => link.release(),
+        pull: () => {
+          if (!this.#isHeld) return;
+          this.#isHeld = false;
+          link.release();
+        },
         cancel: (reason: unknown) => {
           this.#controller = undefined;
           cancelled(reason);
         },
       },
-      // One message is fetched ahead, so that a reader seldom waits, and no more, since messages may be large.
-      // That is Chromium's count of one. Weighed in bytes any message fills the queue alike, and `desiredSize`
-      // tells how many bytes wait.
-      { highWaterMark: 1, size: bytesOf },
+      { highWaterMark: HIGH_WATER_MARK, size: (message) => message.length + MESSAGE_OVERHEAD },
     );
   }
 
-  /** Returns false where the message was refused, since too much waits. */
-  push(message: string | Uint8Array): boolean {
+  push(message: string | Uint8Array): void {
     const controller = this.#controller;
-    if (controller === undefined) return true;
-    if ((controller.desiredSize ?? 0) <= -MAX_WAITING_BYTES) return false;
+    if (controller === undefined) return;
     controller.enqueue(message);
-    if ((controller.desiredSize ?? 0) <= 0) this.#link.hold();
-    return true;
+    if ((controller.desiredSize ?? 0) > 0) return;
+    this.#isHeld = true;
+    this.#link.hold();
   }
 
   /** No message follows those that wait. */

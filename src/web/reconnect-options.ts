@@ -1,5 +1,3 @@
-import { clientError } from '../protocol/client-errors.ts';
-import type { QueueLimits } from './message-queue.ts';
 import type { ReconnectingClient } from './reconnecting-client.ts';
 
 /** Where an attempt to connect leads. */
@@ -12,8 +10,8 @@ export interface AttemptTarget {
 }
 
 /**
- * Where to connect: the same each time, or what a function says before each attempt, a fresh token for example.
- * It is given the number of the attempt (0 for the first since a connection was stable) and a signal that is aborted
+ * Where to connect: the same each time, or what a function says before each attempt, with a fresh token for example.
+ * It is given the number of the attempt, 0 for the first since a connection was stable, and a signal that is aborted
  * when the time for the attempt is over or the client is closed. Where it throws, rejects, or returns what cannot be
  * connected to, that attempt has failed.
  */
@@ -28,11 +26,13 @@ export type ReconnectTarget =
 
 /** How a connection, an attempt to make one, or the client ended. */
 export interface ReconnectEnd {
-  /** As the link says: 1005 for a close frame without a code, 1006 where there was none. */
+  /** Of the close frame; 1005 where it had none, 1006 where there was no close frame. */
   readonly code: number;
   readonly reason: string;
+  /** Whether by a closing handshake; undefined where there was no connection. */
+  readonly wasClean?: boolean;
   /** Why, where it was not by a closing handshake and that is known. */
-  readonly error: unknown;
+  readonly error?: unknown;
 }
 
 /** What comes before the next attempt. */
@@ -43,19 +43,29 @@ export interface ReconnectWait extends ReconnectEnd {
   readonly delayMs: number;
 }
 
+/** How much may wait to be sent. */
+export interface QueueOptions {
+  /** Default 1,000. */
+  readonly maxMessages?: number;
+  /** Bytes of all messages together, text as UTF-8. Default 1 MiB. */
+  readonly maxBytes?: number;
+  /**
+   * What happens to a message that finds no room: `send` refuses it, or the oldest make room for it. One that is
+   * larger than `maxBytes` is refused either way. Default `refuse`.
+   */
+  readonly policy?: 'refuse' | 'drop-oldest';
+}
+
 /**
  * What an application does as the state changes and as messages come. A `this` inside is the object that the handlers
- * stand in. What they throw or reject with goes to `onError` and changes nothing else.
+ * stand in. What they throw or reject with goes to `onError` and changes nothing else; promises are not waited for.
  */
 export interface ReconnectHandlers {
   /** An attempt begins. */
   connecting?(client: ReconnectingClient, attempt: number): void | Promise<void>;
-  /**
-   * There is a connection. What this sends before it returns goes before what is queued. Messages wait while a
-   * returned promise is pending.
-   */
+  /** There is a connection. What this sends before it returns goes before what is queued. */
   open?(client: ReconnectingClient): void | Promise<void>;
-  /** A message came. The next one waits while a returned promise is pending. */
+  /** A message came: text as a string, binary as bytes. */
   message?(client: ReconnectingClient, data: string | Uint8Array): void | Promise<void>;
   /** All that was queued has been handed to the connection. */
   drain?(client: ReconnectingClient): void | Promise<void>;
@@ -71,15 +81,19 @@ export interface ReconnectHandlers {
   onError?(error: unknown, client: ReconnectingClient): void;
 }
 
-/** Times are milliseconds. All numbers are whole and above zero, or `Infinity`. */
+/**
+ * Times are milliseconds. All numbers are whole and above zero, or `Infinity`; what is larger than 2 ** 30 (12 days,
+ * 1 GiB) counts as that.
+ */
 export interface ReconnectOptions<Options = object> extends ReconnectHandlers {
   /** Subprotocols to offer. Default: none. */
   readonly protocols?: readonly string[];
   /** How each connection is made: in Node `headers`, `tls`, `agent`, `limits` and so on. */
   readonly connect?: Partial<Options>;
   /**
-   * The delay before an attempt is anything from 0 to `firstMs`, which doubles with each attempt up to `maxMs`.
-   * Defaults: 1,000 and 30,000.
+   * The delay before attempt `n` is anything from 0 to `firstMs * 2 ** n`, but at most `maxMs`. What a server that
+   * refuses asks for with Retry-After is added to it, up to five minutes (in Node; browsers do not tell). Defaults:
+   * 1,000 and 30,000.
    */
   readonly backoff?: { readonly firstMs?: number; readonly maxMs?: number };
   /** How long a connection must be open to be stable, so that attempts are counted from 0 again. Default 5,000. */
@@ -92,49 +106,9 @@ export interface ReconnectOptions<Options = object> extends ReconnectHandlers {
    */
   readonly handshakeTimeoutMs?: number;
   /**
-   * Close codes after which there is no further attempt. Default 1000, 1002, 1003, 1007, 1008, 1010: done, and what
-   * would only happen again.
+   * Close codes after which there is no further attempt; 1006 stands for a connection that was lost or could not be
+   * made. Default 1000, 1002, 1003, 1007, 1008, 1010: done, and what would only happen again.
    */
   readonly finalCodes?: readonly number[];
-  /** How much may wait to be sent. */
-  readonly queue?: QueueLimits;
-}
-
-/** The options that are numbers and such, checked. */
-export interface ReconnectSettings {
-  readonly firstMs: number;
-  readonly maxMs: number;
-  readonly stableMs: number;
-  readonly maxAttempts: number;
-  readonly handshakeTimeoutMs: number;
-  readonly finalCodes: readonly number[];
-  readonly queue: Required<QueueLimits>;
-}
-
-/** @throws {ApertoError} INVALID_OPTION. Nothing is coerced. */
-export function checkReconnectOptions(options: ReconnectOptions): ReconnectSettings {
-  const { firstMs = 1_000, maxMs = 30_000 } = options.backoff ?? {};
-  const { stableMs = 5_000, maxAttempts = Number.POSITIVE_INFINITY } = options;
-  const { handshakeTimeoutMs = 10_000, queue = {} } = options;
-  const { maxMessages = 1_000, maxBytes = 1024 * 1024, policy = 'refuse' } = queue;
-  const { finalCodes = [1000, 1002, 1003, 1007, 1008, 1010] } = options;
-  const numbers = { firstMs, maxMs, stableMs, maxAttempts, handshakeTimeoutMs };
-  for (const [name, value] of Object.entries({ ...numbers, maxMessages, maxBytes })) {
-    const isWhole = Number.isSafeInteger(value) && value > 0;
-    if (!isWhole && value !== Number.POSITIVE_INFINITY) {
-      throw invalid(name, value, 'a whole number above zero or Infinity');
-    }
-  }
-  if (policy !== 'refuse' && policy !== 'drop-oldest') {
-    throw invalid('policy', policy, 'refuse or drop-oldest');
-  }
-  const isCode = (code: number): boolean => Number.isInteger(code) && code >= 1000 && code < 5000;
-  if (!Array.isArray(finalCodes) || !finalCodes.every(isCode)) {
-    throw invalid('finalCodes', finalCodes, 'a list of close codes');
-  }
-  return { ...numbers, finalCodes, queue: { maxMessages, maxBytes, policy } };
-}
-
-function invalid(name: string, value: unknown, wanted: string): Error {
-  return clientError('INVALID_OPTION', { detail: `${name} is ${String(value)}, not ${wanted}` });
+  readonly queue?: QueueOptions;
 }

@@ -1,26 +1,34 @@
-import { ApertoError } from '../protocol/aperto-error.ts';
 import { clientError } from '../protocol/client-errors.ts';
-import { checkCloseArguments } from './close-arguments.ts';
-import type { Attempt, Dial, Link, LinkHandlers } from './link.ts';
-import { MessageQueue, toMessage } from './message-queue.ts';
-import {
-  type AttemptTarget,
-  checkReconnectOptions,
-  type ReconnectEnd,
-  type ReconnectHandlers,
-  type ReconnectOptions,
-  type ReconnectSettings,
-  type ReconnectTarget,
-  type ReconnectWait,
+import { ensure } from './ensure.ts';
+import type {
+  AttemptTarget,
+  QueueOptions,
+  ReconnectEnd,
+  ReconnectHandlers,
+  ReconnectOptions,
+  ReconnectTarget,
+  ReconnectWait,
 } from './reconnect-options.ts';
-
-/** The longest that a timer can be set; more than that it takes for no time at all. 24 days. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-/** The longest that a server's Retry-After is heeded. */
-const LONGEST_RETRY_AFTER_MS = 300_000;
+import type { SimpleAttempt, SimpleDial, SimpleHandlers, SimpleLink } from './simple-link.ts';
 
 export type ReconnectState = 'connecting' | 'open' | 'waiting' | 'closing' | 'closed';
+
+/** What stands for more: a timer takes what is longer than 24 days for no time at all. As a time it is 12 days. */
+const MOST = 2 ** 30;
+
+/** What a number is where it is not set. */
+const defaults = {
+  firstMs: 1_000,
+  maxMs: 30_000,
+  stableMs: 5_000,
+  maxAttempts: MOST,
+  handshakeTimeoutMs: 10_000,
+  maxMessages: 1_000,
+  maxBytes: 2 ** 20,
+};
+
+type Settings = Readonly<typeof defaults> &
+  Required<Pick<ReconnectOptions, 'finalCodes'> & Pick<QueueOptions, 'policy'>>;
 
 /** What each handler is told. */
 interface Details {
@@ -44,70 +52,83 @@ type Handlers = {
 /**
  * A client that connects again when its connection is lost.
  *
- *      new ---> connecting ---- attempt failed ----> waiting
- *                 |    ^                              ^   |
- *                 |    '-- delay over, retry, online -+---'
- *               opened                                |
- *                 v                                   |
- *               open --------- connection lost -------'
- *                 |
- *              close() ---> closing ---> closed
+ *      new ---> waiting -- delay over, retry(), online --> connecting
+ *                 ^ ^                                       |     |
+ *                 | '------------- attempt failed ----------'     |
+ *                 |                                               v
+ *                 '----- connection lost ---------------------- open -- close() --> closing --> closed
  *
- * `closed` also follows at once: on `close()` where there is no connection, on a final close code, and when
- * `maxAttempts` is reached. Each state is told to the handler of its name.
+ * Instead of `waiting` comes `closed` after a final close code, and where `maxAttempts` are used up; and `close()`
+ * without a connection leads to it at once. Each state is told to the handler of its name, but for `waiting` at the
+ * very beginning, which takes no time.
  *
- * A message is handed to a connection at most once, and in order. One that was handed over may be lost with its
- * connection: who cannot do without it numbers messages, has them acknowledged, and sends again in `open` what was not.
- * One that was not is in the queue, was refused by `send`, or is told to `dropped`.
+ * Messages are handed to a connection in the order of `send`, each at most once. One that was handed over may be lost
+ * with its connection: who cannot do without it numbers messages, has them acknowledged, and sends again in `open` what
+ * was not. One that was not handed over is queued, was refused by `send`, or is told to `dropped`.
  */
 export class ReconnectingClient<Options extends object = object> implements AsyncDisposable {
   /** How it ended. Never rejects. */
   readonly closed: Promise<ReconnectEnd>;
-  readonly #resolveClosed: (end: ReconnectEnd) => void;
+  #resolveClosed: (end: ReconnectEnd) => void = () => {};
   readonly #handlers: ReconnectHandlers;
-  readonly #settings: ReconnectSettings;
-  readonly #queue: MessageQueue;
-  readonly #plan: (attempt: number, signal: AbortSignal) => Attempt | Promise<Attempt>;
+  readonly #retryAfterMs: (error: unknown) => number;
+  readonly #plan: (attempt: number, signal: AbortSignal) => Promise<SimpleAttempt>;
+  readonly #settings: Settings;
 
-  #state: ReconnectState = 'connecting';
-  /** The attempt, or the connection that came of it. What is told of another one comes too late. */
-  #current: AbortController | undefined = undefined;
-  #link: Link | undefined = undefined;
-  /** Whether the link wants more. */
-  #hasRoom = false;
+  #state: ReconnectState = 'waiting';
+  /** Of the attempt, or the connection that came of it. */
+  #controller: AbortController | undefined;
+  #link: SimpleLink | undefined;
+  /** What `send` of the link has returned. */
+  #hasRoom: boolean | undefined;
   /** Attempts since a connection was stable. */
   #attempts = 0;
   /** Each state needs one at most: for an attempt, for a stable connection, for the delay, for closing. */
-  #timer: ReturnType<typeof setTimeout> | undefined = undefined;
-  #closeCode = 1000;
-  #closeReason = '';
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #queue: [data: string | Uint8Array, bytes: number][] = [];
+  #queuedBytes = 0;
+  /** Where a message joins the queue: at the end, but for what the `open` handler sends. */
+  #place = MOST;
+  /** There where `close` was called. */
+  #closeLink: (() => void) | undefined;
 
-  /** @throws {ApertoError} INVALID_OPTION, and where `target` is no function what `dial` throws for misuse. */
+  /**
+   * @param retryAfterMs how long to wait at least after an attempt has failed with this error
+   * @throws {ApertoError} INVALID_OPTION, and where `target` is no function what `dial` throws for misuse
+   */
   constructor(
-    dial: Dial<Partial<Options> & Pick<AttemptTarget, 'headers'>>,
+    dial: SimpleDial<Partial<Options> & Pick<AttemptTarget, 'headers'>>,
     target: ReconnectTarget,
-    options: ReconnectOptions<Options> = {},
+    options: ReconnectOptions<Options>,
+    retryAfterMs: (error: unknown) => number = () => 0,
   ) {
-    this.#handlers = options;
-    this.#settings = checkReconnectOptions(options);
-    this.#queue = new MessageQueue(this.#settings.queue);
-    const plan = (to: string | URL | AttemptTarget): Attempt => planAttempt(dial, to, options);
-    if (typeof target === 'function') {
-      this.#plan = async (attempt, signal) => plan(await target(attempt, signal));
-    } else {
-      const planned = plan(target);
-      this.#plan = () => planned;
+    const { backoff, queue } = options;
+    const { finalCodes = [1000, 1002, 1003, 1007, 1008, 1010] } = options;
+    const { policy = 'refuse' } = queue ?? {};
+    const settings = { ...defaults, ...options, ...backoff, ...queue, finalCodes, policy };
+    for (const key in defaults) {
+      const name = key as keyof typeof defaults;
+      const value = settings[name] ?? defaults[name];
+      ensure(isWhole(value), 'INVALID_OPTION', name);
+      settings[name] = Math.min(value, MOST);
     }
-    let resolve: (end: ReconnectEnd) => void = () => {};
-    this.closed = new Promise((settle) => {
-      resolve = settle;
+    const isList = Array.isArray(finalCodes) && finalCodes.every(isWhole);
+    ensure(isList, 'INVALID_OPTION', 'finalCodes');
+    ensure(policy === 'refuse' || policy === 'drop-oldest', 'INVALID_OPTION', 'policy');
+    this.#handlers = options;
+    this.#retryAfterMs = retryAfterMs;
+    this.#settings = settings;
+    const plan = (to: string | URL | AttemptTarget): SimpleAttempt =>
+      planAttempt(dial, to, options);
+    if (typeof target !== 'function') plan(target);
+    this.#plan = async (attempt, signal) =>
+      plan(typeof target === 'function' ? await target(attempt, signal) : target);
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
     });
-    this.#resolveClosed = resolve;
-    this.#watchNetwork('addEventListener');
+    globalThis.addEventListener?.('online', this.retry);
     // Who makes the client has it before anything is told.
-    queueMicrotask(() => {
-      if (this.#state === 'connecting') this.#connect();
-    });
+    queueMicrotask(this.retry);
   }
 
   get state(): ReconnectState {
@@ -126,7 +147,7 @@ export class ReconnectingClient<Options extends object = object> implements Asyn
 
   /** Bytes that wait, in the queue and in the connection; framing may be among them. */
   get bufferedAmount(): number {
-    return this.#queue.bytes + (this.#link?.bufferedAmount ?? 0);
+    return this.#queuedBytes + (this.#link?.bufferedAmount ?? 0);
   }
 
   /**
@@ -137,20 +158,54 @@ export class ReconnectingClient<Options extends object = object> implements Asyn
    */
   send(data: string | ArrayBuffer | ArrayBufferView): boolean {
     const message = toMessage(data);
-    if (this.#state === 'closing' || this.#state === 'closed') return false;
-    const link = this.#link;
-    if (link?.isOpen && this.#hasRoom && this.#queue.isClear) {
-      this.#hasRoom = link.send(message);
+    if (this.#isEnding) return false;
+    const queue = this.#queue;
+    const isNext = !this.#place || !queue.length;
+    if (isNext && this.#isReady) {
+      this.#handOver(message);
       return true;
     }
-    const dropped = this.#queue.add(message);
-    for (const old of dropped ?? []) this.#tell('dropped', old);
-    return dropped !== undefined;
+    const bytes = typeof message === 'string' ? utf8Length(message) : message.length;
+    const copy = typeof message === 'string' ? message : new Uint8Array(message);
+    const { maxMessages, maxBytes, policy } = this.#settings;
+    while (queue.length >= maxMessages || this.#queuedBytes + bytes > maxBytes) {
+      if (policy === 'refuse' || bytes > maxBytes) return false;
+      // What is let ahead is newer than all behind it.
+      for (const old of this.#take(this.#place < queue.length ? this.#place : 0, 1)) {
+        this.#tell('dropped', old);
+      }
+    }
+    queue.splice(this.#place, 0, [copy, bytes]);
+    this.#place += 1;
+    this.#queuedBytes += bytes;
+    return true;
+  }
+
+  /** Whether there is a link that wants more. Only at 0 is it sure that one that was behind does. */
+  get #isReady(): boolean | undefined {
+    const link = this.#link;
+    return link?.isOpen && (this.#hasRoom || !link.bufferedAmount);
+  }
+
+  #handOver(message: string | Uint8Array): void {
+    this.#hasRoom = this.#link?.send(message);
+  }
+
+  #take(index: number, count: number): (string | Uint8Array)[] {
+    return this.#queue.splice(index, count).map(([data, bytes]) => {
+      this.#queuedBytes -= bytes;
+      return data;
+    });
   }
 
   /** Makes the next attempt now, where one is being waited for. */
-  retry(): void {
+  readonly retry = (): void => {
     if (this.#state === 'waiting') this.#connect();
+  };
+
+  /** Gives the connection up, as if it were lost: for who finds out that nothing comes through it any more. */
+  restart(): void {
+    this.#link?.terminate();
   }
 
   /**
@@ -160,18 +215,15 @@ export class ReconnectingClient<Options extends object = object> implements Asyn
    */
   close(code = 1000, reason = ''): void {
     checkClose(code, reason);
-    if (this.#state === 'closing' || this.#state === 'closed') return;
+    if (this.#isEnding) return;
     const link = this.#link;
-    if (link === undefined) {
-      this.#current?.abort();
-      this.#finish({ code, reason, error: undefined });
+    if (!link) {
+      this.#controller?.abort();
+      this.#finish({ code, reason });
       return;
     }
-    this.#closeCode = code;
-    this.#closeReason = reason;
-    this.#state = 'closing';
-    this.#after(this.#settings.handshakeTimeoutMs, () => link.terminate());
-    this.#tell('closing', undefined);
+    this.#closeLink = () => link.close(code, reason);
+    this.#enter('closing', undefined, this.#settings.handshakeTimeoutMs, () => link.terminate());
     this.#pump();
   }
 
@@ -181,211 +233,163 @@ export class ReconnectingClient<Options extends object = object> implements Asyn
     await this.closed;
   }
 
+  get #isEnding(): boolean {
+    return this.#state === 'closing' || this.#state === 'closed';
+  }
+
   // --- States
 
   async #connect(): Promise<void> {
-    const attempt = this.#attempts++;
     const controller = new AbortController();
     const { signal } = controller;
-    const isCurrent = (): boolean => this.#current === controller;
-    const failed = (error: unknown): void => {
-      if (!isCurrent()) return;
-      controller.abort(error);
-      // What no attempt can mend.
-      const isFinal = error instanceof ApertoError && error.code === 'INVALID_OPTION';
-      this.#ended({ code: 1006, reason: '', error }, isFinal);
+    // Whatever is told of an attempt or a connection that is over comes too late.
+    const ended = (end: ReconnectEnd): void => {
+      if (signal.aborted) return;
+      controller.abort();
+      this.#ended(end);
     };
-    const handlers: LinkHandlers = {
-      message: (data) => {
-        if (isCurrent() && this.#state === 'open') this.#holdDuring(this.#tell('message', data));
-      },
-      progress: () => {
-        if (!isCurrent()) return;
-        // Any less might still be more than the link wants.
-        if (this.#link?.bufferedAmount === 0) this.#hasRoom = true;
-        this.#pump();
-      },
+    const failed = (error: unknown): void => ended({ code: 1006, reason: '', error });
+    const handlers: SimpleHandlers = {
+      message: (data) => this.#tell('message', data),
+      progress: () => this.#pump(),
       // The link is open no more, which is all there is to know.
       closing() {},
-      closed: (end) => {
-        if (!isCurrent()) return;
-        const isFinal = this.#settings.finalCodes.includes(end.code);
-        this.#ended(end, isFinal || this.#state === 'closing');
-      },
+      closed: ended,
     };
-    this.#current = controller;
-    this.#state = 'connecting';
-    this.#after(this.#settings.handshakeTimeoutMs, () => failed(clientError('HANDSHAKE_TIMEOUT')));
-    this.#tell('connecting', attempt);
+    const number = this.#attempts++;
+    this.#controller = controller;
+    this.#enter('connecting', number, this.#settings.handshakeTimeoutMs, () =>
+      failed(clientError('HANDSHAKE_TIMEOUT')),
+    );
     try {
-      const connect = await this.#plan(attempt, signal);
+      const attempt = await this.#plan(number, signal);
       signal.throwIfAborted();
-      const link = await connect(handlers, signal);
-      if (isCurrent()) this.#opened(link);
-      else link.terminate();
+      const link = await attempt(handlers, signal);
+      if (signal.aborted) link.terminate();
+      else this.#opened(link);
     } catch (error) {
       failed(error);
     }
   }
 
-  #opened(link: Link): void {
+  #opened(link: SimpleLink): void {
     this.#link = link;
-    this.#hasRoom = true;
-    this.#state = 'open';
-    this.#after(this.#settings.stableMs, () => {
+    this.#place = 0;
+    this.#enter('open', undefined, this.#settings.stableMs, () => {
       this.#attempts = 0;
     });
-    this.#queue.ahead = 0;
-    this.#holdDuring(this.#tell('open', undefined));
-    this.#queue.ahead = undefined;
+    this.#place = MOST;
     this.#pump();
   }
 
   /** An attempt or a connection is over. */
-  #ended({ code, reason, error }: ReconnectEnd, isFinal: boolean): void {
-    this.#link = undefined;
-    this.#current = undefined;
-    if (isFinal) this.#finish({ code, reason, error });
-    else if (this.#attempts >= this.#settings.maxAttempts) {
-      const exhausted = clientError('ATTEMPTS_EXHAUSTED', { cause: error });
-      this.#finish({ code, reason, error: exhausted });
-    } else this.#wait({ code, reason, error });
-  }
-
-  #wait(end: ReconnectEnd): void {
-    const { firstMs, maxMs } = this.#settings;
+  #ended(end: ReconnectEnd): void {
+    const { firstMs, maxMs, maxAttempts, finalCodes } = this.#settings;
     const attempt = this.#attempts;
-    // Full jitter: clients that were lost together do not come back together. Nor where they are told when to.
-    const most = Math.min(maxMs, LONGEST_TIMER_MS, firstMs * 2 ** Math.max(0, attempt - 1));
-    let delayMs = Math.ceil(Math.random() * most) + retryAfterMs(end.error);
-    if (globalThis.navigator?.onLine === false) delayMs = Math.max(delayMs, maxMs);
-    this.#state = 'waiting';
-    this.#after(delayMs, () => this.#connect());
-    this.#tell('waiting', { attempt, delayMs, ...end });
+    this.#link = undefined;
+    if (this.#isEnding || finalCodes.includes(end.code)) this.#finish(end);
+    else if (attempt >= maxAttempts) {
+      this.#finish({ ...end, error: clientError('ATTEMPTS_EXHAUSTED', { cause: end.error }) });
+    } else {
+      // Full jitter: clients that were lost together do not come back together.
+      const jitter = Math.random() * Math.min(maxMs, firstMs * 2 ** attempt);
+      const isOffline = globalThis.navigator?.onLine === false;
+      const delayMs = isOffline ? maxMs : this.#retryAfterMs(end.error) + jitter;
+      this.#enter('waiting', { ...end, attempt, delayMs }, delayMs, this.retry);
+    }
   }
 
   #finish(end: ReconnectEnd): void {
     clearTimeout(this.#timer);
-    this.#watchNetwork('removeEventListener');
-    this.#current = undefined;
+    globalThis.removeEventListener?.('online', this.retry);
     this.#state = 'closed';
-    for (;;) {
-      const data = this.#queue.shift();
-      if (data === undefined) break;
-      this.#tell('dropped', data);
-    }
+    for (const data of this.#take(0, MOST)) this.#tell('dropped', data);
     this.#tell('closed', end);
     this.#resolveClosed(end);
   }
 
   /** Hands over what is queued, as far as the link wants it. */
   #pump(): void {
-    const link = this.#link;
     const queue = this.#queue;
-    if (!link?.isOpen) return;
     const before = queue.length;
-    while (link.isOpen && this.#hasRoom) {
-      const data = queue.shift();
-      if (data === undefined) break;
-      this.#hasRoom = link.send(data);
+    while (this.#isReady && queue.length) {
+      for (const message of this.#take(0, 1)) this.#handOver(message);
     }
-    if (queue.length > 0) return;
-    if (this.#state === 'closing') link.close(this.#closeCode, this.#closeReason);
-    else if (before > 0) this.#tell('drain', undefined);
+    if (queue.length) return;
+    if (this.#closeLink) this.#closeLink();
+    else if (before) this.#tell('drain', undefined);
   }
-
-  // --- Time, and the network
-
-  #after(ms: number, strike: () => void): void {
-    clearTimeout(this.#timer);
-    this.#timer = ms > LONGEST_TIMER_MS ? undefined : setTimeout(strike, ms);
-  }
-
-  /** Where there is a hint whether there is a network at all, as in browsers. It is only a hint. */
-  #watchNetwork(how: 'addEventListener' | 'removeEventListener'): void {
-    if (globalThis.navigator?.onLine === undefined) return;
-    for (const type of ['online', 'offline']) globalThis[how]?.(type, this.#networkChanged);
-  }
-
-  readonly #networkChanged = (): void => {
-    if (navigator.onLine) this.retry();
-    else if (this.#state === 'waiting') {
-      this.#after(this.#settings.maxMs, () => this.#connect());
-    }
-  };
 
   // --- Handlers
 
-  /** Returns what a handler that is not finished has to be waited for with. */
-  #tell<Name extends keyof Details>(
-    name: Name,
+  /** @param strike what comes after so many milliseconds if nothing else does */
+  #enter<Name extends ReconnectState>(
+    state: Name,
     detail: Details[Name],
-  ): Promise<unknown> | undefined {
+    ms: number,
+    strike: () => void,
+  ): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(strike, ms);
+    this.#state = state;
+    this.#tell(state, detail);
+  }
+
+  #tell<Name extends keyof Details>(name: Name, detail: Details[Name]): void {
+    const handlers: Handlers = this.#handlers;
     try {
-      const handlers: Handlers = this.#handlers;
-      const returned: unknown = handlers[name]?.(this, detail);
-      if (typeof returned === 'object' && returned !== null && 'then' in returned) {
-        return Promise.resolve(returned).catch((error) => this.#report(error));
-      }
+      const returned = handlers[name]?.(this, detail);
+      if (returned instanceof Promise) returned.catch((error) => this.#report(error));
     } catch (error) {
       this.#report(error);
     }
-    return undefined;
-  }
-
-  #holdDuring(pending: Promise<unknown> | undefined): void {
-    const link = this.#link;
-    // A link that is closing delivers nothing, and must not be kept from its end.
-    if (pending === undefined || !link?.isOpen) return;
-    link.hold();
-    pending.then(() => link.release());
   }
 
   #report(error: unknown): void {
     try {
-      if (this.#handlers.onError === undefined) console.error(error);
-      else this.#handlers.onError(error, this);
-    } catch (second) {
-      console.error(second);
+      if (!this.#handlers.onError) throw error;
+      this.#handlers.onError(error, this);
+    } catch (unhandled) {
+      console.error(unhandled);
     }
   }
 }
 
-function planAttempt<Options extends object>(
-  dial: Dial<Partial<Options> & Pick<AttemptTarget, 'headers'>>,
-  target: string | URL | AttemptTarget,
-  options: ReconnectOptions<Options>,
-): Attempt {
-  const isUrl = typeof target === 'string' || target instanceof URL;
-  const { url, protocols, headers }: Partial<AttemptTarget> = isUrl
-    ? { url: target }
-    : (target ?? {});
-  if (typeof url !== 'string' && !(url instanceof URL)) {
-    throw clientError('INVALID_URL', { detail: String(url) });
+/** @throws {ApertoError} INVALID_DATA */
+function toMessage(data: string | ArrayBuffer | ArrayBufferView): string | Uint8Array {
+  if (typeof data === 'string') return data;
+  if (ArrayBuffer.isView(data)) {
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   }
-  const offered = protocols ?? options.protocols ?? [];
-  const connect: Partial<Options> = options.connect ?? {};
-  return dial(String(url), offered, headers === undefined ? connect : { ...connect, headers });
+  ensure(data instanceof ArrayBuffer, 'INVALID_DATA', typeof data);
+  return new Uint8Array(data);
 }
 
-/** What a server that refuses asks for (RFC 9110 10.2.3): seconds, or a date; 0 where it does not ask. */
-function retryAfterMs(error: unknown): number {
-  if (!(error instanceof ApertoError)) return 0;
-  const asked = String(error.response?.headers['retry-after']);
-  const ms = /^\d+$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - Date.now();
-  return ms > 0 ? Math.min(ms, LONGEST_RETRY_AFTER_MS) : 0;
+function planAttempt<Options extends object>(
+  dial: SimpleDial<Partial<Options> & Pick<AttemptTarget, 'headers'>>,
+  target: string | URL | AttemptTarget,
+  options: ReconnectOptions<Options>,
+): SimpleAttempt {
+  // Neither a string nor a URL has a member of these names.
+  const { url = target, protocols, headers } = target as Partial<AttemptTarget>;
+  const connect: Partial<Options> = options.connect ?? {};
+  const offered = protocols ?? options.protocols ?? [];
+  return dial(String(url), offered, headers ? { ...connect, headers } : connect);
+}
+
+/** Whether it is a whole number above zero, or `Infinity`. */
+function isWhole(value: number): boolean {
+  return value > 0 && Math.floor(value) === value;
+}
+
+function utf8Length(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 /** By the rules of browsers, also in Node. */
 function checkClose(code: number, reason: string): void {
-  if (typeof reason !== 'string') throw clientError('INVALID_CLOSE_REASON');
-  try {
-    checkCloseArguments(code, reason);
-  } catch (cause) {
-    const { name, message } = cause as DOMException;
-    const isReason = name === 'SyntaxError';
-    throw clientError(isReason ? 'INVALID_CLOSE_REASON' : 'INVALID_CLOSE_CODE', {
-      detail: message,
-    });
-  }
+  const isLegal = code === 1000 || (isWhole(code) && code >= 3000 && code < 5000);
+  ensure(isLegal, 'INVALID_CLOSE_CODE', code);
+  const isShort = typeof reason === 'string' && utf8Length(reason) <= 123;
+  ensure(isShort, 'INVALID_CLOSE_REASON', reason);
 }

@@ -31,13 +31,16 @@ export interface WebSocketOpenInfo {
   /** The subprotocol agreed on; '' for none. */
   readonly protocol: string;
   /**
-   * Messages, text as a string. While nobody reads, the connection is not read either. To cancel it closes the
-   * connection; so does `abort` of the other one, both with the code and reason of a WebSocketError, if given one.
+   * Messages, text as a string. Once 64 KiB wait to be read the connection is read no further, so that then no ping
+   * is answered and no close noticed until somebody reads. A browser's WebSocket reads on all the same: with 64 MiB
+   * waiting the connection is given up. To cancel it closes the connection; so does `abort` of `writable`. Both
+   * take the code and the reason of a WebSocketError, if given one.
    */
   readonly readable: ReadableStream<string | Uint8Array>;
   /**
    * Takes messages; what is neither string nor bytes is sent as what `String` makes of it. A write settles once
-   * there is room for the next one. To close it closes the connection, and settles when that is done.
+   * there is room for the next one. To close it closes the connection, in both directions, and settles when that
+   * is done.
    */
   readonly writable: WritableStream<WritableMessage>;
 }
@@ -120,12 +123,14 @@ export function defineWebSocketStream<Options extends object>(
       const { protocols, signal } = streamOptions(options);
       // 1. Let baseURL be this's relevant settings object's API base URL.
       // 2. Let urlRecord be the result of getting a URL record given url and baseURL.
-      // 5. Set this's url to urlRecord.
-      this.#url = urlRecord(text);
+      const record = urlRecord(text);
       // 3. Let protocols be options["protocols"] if it exists, otherwise an empty sequence.
       // 4. SyntaxError if any of them occur more than once, or are no tokens.
       checkSubprotocols(protocols);
-      const attempt = dial(this.#url.href, protocols, options ?? ({} as Options));
+      // Misuse of the options that are not of the standard is told as early.
+      const attempt = dial(record.href, protocols, options ?? ({} as Options));
+      // 5. Set this's url to urlRecord.
+      this.#url = record;
       // 6. Set this's opened promise and closed promise to new promises: done.
       // 7. Apply backpressure to the WebSocket: as soon as there is one, by the source.
       // 8. If options["signal"] exists:
@@ -171,12 +176,13 @@ export function defineWebSocketStream<Options extends object>(
 
     /** The abort steps. */
     #abort(reason: unknown): void {
-      // 8.3.1. If the WebSocket connection is not yet established; its end takes us off the signal.
-      // 8.3.1.2. Set this's ready state: nothing of the attempt matters any more ("handshake aborted").
-      this.#readyState = CLOSED;
+      // 8.3.1. If the WebSocket connection is not yet established: once it is, the signal is ignored.
       this.#ignoreSignal();
       // 8.3.1.1. Fail the WebSocket connection.
       this.#connecting.abort(reason);
+      // 8.3.1.2. Set this's ready state to CLOSING. 8.3.1.4. Set this's handshake aborted to true: CLOSED is both,
+      // since nothing that comes of the attempt matters any more.
+      this.#readyState = CLOSED;
       // 8.3.1.3. Reject this's opened promise and closed promise with signal's abort reason.
       this.#opened.reject(reason);
       this.#closed.reject(reason);
@@ -194,8 +200,8 @@ export function defineWebSocketStream<Options extends object>(
       // - If the WebSocket closing handshake has not yet been started: start it and set obj's ready state to
       //   CLOSING. Without code and reason the frame has no body; a reason alone goes with 1000.
       this.#readyState = CLOSING;
-      this.#connecting.abort();
-      this.#link?.close(code ?? (reason === '' ? undefined : 1000), reason);
+      if (this.#link === undefined) this.#connecting.abort();
+      else this.#link.close(code ?? (reason === '' ? undefined : 1000), reason);
     }
 
     /** "Close using reason", for what was given to `cancel` and `abort`. */
@@ -271,11 +277,11 @@ export function defineWebSocketStream<Options extends object>(
     /** "When a WebSocket message has been received" */
     #received(data: string | Uint8Array): void {
       // 1. If stream's ready state is not OPEN, then return.
-      // 2. Let chunk be determined by switching on type: it is that already.
+      if (this.#readyState !== OPEN) return;
+      // 2. Let chunk be determined by switching on type: a string, or a new Uint8Array, and not what extends it.
+      const chunk = typeof data === 'string' ? data : plainBytes(data);
       // 3. Enqueue chunk into stream's readable stream. 4. Apply backpressure to the WebSocket.
-      if (this.#readyState !== OPEN || this.#source?.push(data) === true) return;
-      this.#endUncleanly('too much waits to be read', 1006, '', undefined);
-      this.#link?.terminate();
+      this.#source?.push(chunk);
     }
 
     /** "When the WebSocket closing handshake is started", by the other side, or when it has answered us. */
@@ -326,6 +332,11 @@ export function defineWebSocketStream<Options extends object>(
 
   defineInterface('WebSocketStream', WebSocketStream);
   return WebSocketStream;
+}
+
+function plainBytes(bytes: Uint8Array): Uint8Array {
+  if (bytes.constructor === Uint8Array) return bytes;
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function failure(what: string, cause: unknown): string {
