@@ -86,9 +86,10 @@ describe('the code in the documents', () => {
 
   before(async () => {
     port = await freePort();
-    const [server = '', client = '', ...rest] = codeOf('README.md');
+    const [server = '', client = '', page = '', ...rest] = codeOf('README.md');
     assert.match(server, /^\/\/ server\.ts\n/);
     assert.match(client, /^\/\/ client\.ts\n/);
+    assert.match(page, /^\/\/ page\.ts\n/);
     assert.deepEqual(rest, []);
     const guide = codeOf('docs/guide.md');
     assert.ok(guide.length >= 7);
@@ -96,12 +97,13 @@ describe('the code in the documents', () => {
     await compile({
       'server.ts': here(server),
       'client.ts': here(client),
+      'page.ts': here(page),
       ...Object.fromEntries(guide.map((code, index) => [`guide-${index}.ts`, code])),
     });
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  test("the README's server and client talk to each other", async () => {
+  test("the README's server, client and page talk to each other", async () => {
     const server = run('server.js');
     const clients: ChildProcess[] = [];
     try {
@@ -110,6 +112,10 @@ describe('the code in the documents', () => {
       const client = run('client.js');
       clients.push(client.child);
       assert.equal((await client.lines.next()).value, 'ada: Hello');
+      const page = run('page.js');
+      clients.push(page.child);
+      assert.equal((await page.lines.next()).value, 'connected');
+      assert.equal((await page.lines.next()).value, 'bob: Hello');
     } finally {
       for (const child of [...clients, server.child]) {
         const gone = once(child, 'exit');

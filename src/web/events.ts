@@ -10,13 +10,13 @@ export interface CloseEvent extends Event {
   readonly reason: string;
 }
 
-export type CloseEventInit = ConstructorParameters<typeof Event>[1] & {
+type CloseEventInit = ConstructorParameters<typeof Event>[1] & {
   readonly wasClean?: boolean;
   readonly code?: number;
   readonly reason?: string;
 };
 
-export interface CloseEventClass {
+interface CloseEventClass {
   readonly prototype: CloseEvent;
   new (type: string, init?: CloseEventInit): CloseEvent;
 }

@@ -1,7 +1,7 @@
 import type { CloseEvent, SocketErrorEvent } from './events.ts';
 
 /** What each event is. */
-export interface WebSocketEventMap {
+interface WebSocketEventMap {
   open: Event;
   message: MessageEvent;
   error: SocketErrorEvent;
