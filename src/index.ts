@@ -64,9 +64,9 @@ export function createPair<Data = undefined>(options: PairOptions<Data> = {}): P
 export const WebSocket: WebSocketClass<DialOptions> = /* @__PURE__ */ defineWebSocket({
   dial: dialLink,
   queueTask: (task, a, b) => void setImmediate(task, a, b),
-  // The last of these comes when nothing is left to do before the event loop goes on; a task of its own would
-  // have the loop turn once more for each message.
-  afterTask: (call, a) => process.nextTick(() => queueMicrotask(() => process.nextTick(call, a))),
+  // Behind all microtasks, which Node runs before the next tick; a task of its own would have the event loop turn
+  // once more for each message.
+  afterTask: (call, a) => queueMicrotask(() => process.nextTick(call, a)),
   utf8Length: (text) => nodePlatform.utf8Length(text),
 });
 export type WebSocket = WebSocketInterface;
