@@ -1,16 +1,12 @@
 /** The browser build, as a bundler makes it, in real browsers. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { type Peer, type Route, type Server, serve } from '../../dist/index.js';
 import { Mailbox } from '../node/connections.ts';
+import { bundle } from '../web/bundle.ts';
 import type { Browser, BrowserWindow } from './browser-window.ts';
 import { chromium } from './chromium.ts';
 import { firefox } from './firefox.ts';
-
-// This file runs from build/browser/.
-const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** `?own` hides the browser's own WebSocketStream. */
 const page = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>Aperto</title>
@@ -57,21 +53,8 @@ globalThis.wasTold = (name, count = 1) =>
   told.filter((entry) => entry === name || entry[0] === name).length >= count;
 </script>`;
 
-async function bundle(): Promise<string> {
-  const { outputFiles } = await build({
-    stdin: { contents: `export * from 'aperto';`, resolveDir: root },
-    absWorkingDir: root,
-    bundle: true,
-    minify: true,
-    platform: 'browser',
-    format: 'esm',
-    write: false,
-  });
-  return outputFiles[0]?.text ?? '';
-}
-
 async function servePages(): Promise<Server> {
-  const code = await bundle();
+  const { text: code } = await bundle(`export * from 'aperto';`);
   return serve({
     port: 0,
     request({ url }, response) {

@@ -1,27 +1,8 @@
 /** What a bundler makes of `aperto` for a browser. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
-
-// This file runs from build/web/.
-const root = fileURLToPath(new URL('../../', import.meta.url));
-
-async function bundle(code: string): Promise<{ text: string; inputs: readonly string[] }> {
-  const { outputFiles, metafile } = await build({
-    stdin: { contents: code, resolveDir: root, loader: 'js' },
-    absWorkingDir: root,
-    bundle: true,
-    minify: true,
-    platform: 'browser',
-    format: 'esm',
-    write: false,
-    metafile: true,
-    logLevel: 'silent',
-  });
-  return { text: outputFiles[0]?.text ?? '', inputs: Object.keys(metafile.inputs) };
-}
+import { bundle } from './bundle.ts';
 
 describe('the browser build', () => {
   test('reconnect is at most 3 KB, minified and compressed', async (t) => {
