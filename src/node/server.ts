@@ -247,7 +247,8 @@ export class Server<Data = undefined> implements AsyncDisposable {
   async #close(code: number, reason: string, timeoutMs: number): Promise<void> {
     const timer = deadline(timeoutMs, () => this.#cutOff());
     const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;
-    if (!this.#ownsHttp) this.#upgrades.stop();
+    if (this.#ownsHttp) this.#upgrades.endSilent();
+    else this.#upgrades.stop();
     for (const peer of this.#peers) peer.close(code, reason);
     await new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;

@@ -9,15 +9,19 @@ import type { Duplex } from 'node:stream';
  */
 export class UnansweredRequests {
   readonly #http: HttpServer | HttpsServer;
+  readonly #heard: (socket: Duplex) => void;
   readonly #responses = new WeakMap<Duplex, Set<ServerResponse>>();
   readonly #onRequest = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+    this.#heard(socket);
     const responses = this.#responses.get(socket) ?? new Set();
     this.#responses.set(socket, responses.add(response));
     response.on('close', () => responses.delete(response));
   };
 
-  constructor(http: HttpServer | HttpsServer) {
+  /** @param heard is told of each connection on which a request came. */
+  constructor(http: HttpServer | HttpsServer, heard: (socket: Duplex) => void) {
     this.#http = http;
+    this.#heard = heard;
     http.on('request', this.#onRequest);
   }
 

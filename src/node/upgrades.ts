@@ -20,6 +20,7 @@ import { passAsPlainRequest } from './plain-request.ts';
 import { RejectUpgrade } from './reject-upgrade.ts';
 import { type ResolvedRoute, Routes } from './routes.ts';
 import type { AttachOptions } from './server.ts';
+import { SilentConnections } from './silent-connections.ts';
 import { UnansweredRequests } from './unanswered-requests.ts';
 import { UpgradeRequest } from './upgrade-request.ts';
 
@@ -55,6 +56,8 @@ export class Upgrades<Data> {
   readonly #routes: Routes<Data>;
   readonly #hosts: readonly string[] | undefined;
   readonly #unanswered: UnansweredRequests;
+  /** Of an HTTP server of our own. */
+  readonly #silent: SilentConnections | undefined;
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
     this.#upgrade(request, socket, head);
 
@@ -74,8 +77,14 @@ export class Upgrades<Data> {
     );
     this.#routes = new Routes(options.routes, this.#limits, compression);
     this.#hosts = options.hosts === undefined ? undefined : normaliseHosts(options.hosts);
-    this.#unanswered = new UnansweredRequests(http);
+    this.#silent = ownsHttp ? new SilentConnections(http) : undefined;
+    this.#unanswered = new UnansweredRequests(http, (socket) => this.#silent?.heard(socket));
     http.on('upgrade', this.#onUpgrade);
+  }
+
+  /** Ends connections on which nothing has been asked for. */
+  endSilent(): void {
+    this.#silent?.destroy();
   }
 
   /** Leaves upgrades to others. */
@@ -85,6 +94,7 @@ export class Upgrades<Data> {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#silent?.heard(socket);
     const url = request.url ?? '/';
     const fields = new HeaderFields(request.rawHeaders);
     const isWebSocket = asksForWebSocket(fields);

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { type Message, type Peer, serve } from '../../dist/index.js';
 import { localCertificate } from '../faults/certificate.ts';
 import { dial, handshake } from '../faults/raw-client.ts';
@@ -49,6 +51,24 @@ describe('close', () => {
       assert.deepEqual([code, reason], [1012, 'back soon']);
     }
   });
+
+  for (const encrypted of [false, true]) {
+    test(`waits for no connection on which nothing was asked, ${encrypted ? 'TLS' : 'TCP'}`, async (t) => {
+      const certificate = await localCertificate();
+      const server = await serve({ ...(encrypted && { tls: certificate }), routes: { '/': {} } });
+      const socket = encrypted
+        ? connectTls({ port: server.port, host: '127.0.0.1', ca: certificate.cert })
+        : await tcp(t, server.port);
+      t.after(() => socket.destroy());
+      if (encrypted) await once(socket, 'secureConnect');
+      // What asked for something is no such connection.
+      const peer = await dialTo(t, server.url, { tls: { ca: certificate.cert } });
+      const gone = once(socket.resume(), 'close');
+      assert.ok((await timed(server.close({ timeoutMs: 60_000 }))) < 5_000);
+      await within('the end of the connection', gone);
+      assert.equal((await peer.closed).code, 1001);
+    });
+  }
 
   test('misuse is told at once, and closes nothing', async (t) => {
     const server = await serve({ routes: { '/': {} } });
