@@ -35,14 +35,17 @@ for (const path of paths) {
   }
 }
 
+/** Conditions may stand within conditions. */
+function filesOf(entry) {
+  return typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(filesOf);
+}
+
 const needed = [
   'README.md',
   'LICENSE',
   'CHANGELOG.md',
   ...Object.values(manifest.bin),
-  ...Object.values(manifest.exports)
-    .flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)))
-    .map((path) => path.replace(/^\.\//, '')),
+  ...filesOf(manifest.exports).map((path) => path.replace(/^\.\//, '')),
 ];
 for (const path of needed) {
   if (!paths.includes(path)) problems.push(`${path} is not in it`);

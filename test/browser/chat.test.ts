@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { generate } from 'selfsigned';
+import { StaticFiles } from '../../apps/chat/dist/server/static-files.js';
+import { type Peer, type Server, serve } from '../../dist/index.js';
 import type { Browser, BrowserWindow } from './browser-window.ts';
 import { chromium } from './chromium.ts';
 import { firefox } from './firefox.ts';
@@ -14,6 +16,34 @@ const others = '#log .message:not(.own) .text';
 
 function serveChat(...args: string[]): Promise<ServedProgram> {
   return ServedProgram.start('apps/chat/dist/server/main.js', args);
+}
+
+/** The page, on a server that answers each message of the page as it is told to. */
+async function servePage(
+  protocol: string,
+  answer: (peer: Peer, message: Readonly<Record<string, string>>) => void,
+): Promise<Server> {
+  const files = await StaticFiles.load();
+  return serve({
+    port: 0,
+    request: (request, response) => files.answer(request, response),
+    routes: {
+      '/chat': {
+        protocols: [protocol],
+        message: (peer, data) => answer(peer, JSON.parse(String(data))),
+      },
+    },
+  });
+}
+
+/** Opens the page of such a server. Its timers go twenty times as fast. */
+async function openHasty(browser: Browser, server: Server): Promise<BrowserWindow> {
+  const window = await browser.open();
+  await window.goto(server.url.replace('ws', 'http'));
+  await window.evaluate(
+    '{ const set = setTimeout; globalThis.setTimeout = (run, ms) => set(run, ms / 20); }',
+  );
+  return window;
 }
 
 async function enter(window: BrowserWindow, name: string, room: string): Promise<void> {
@@ -148,6 +178,71 @@ for (const kind of [chromium, firefox]) {
         'half a sentence',
       ]);
       await ada.waitForTexts('#log .pending .text', []);
+    });
+
+    /** A room that acknowledges what is said in it after it met it in other ways: a close code, or silence. */
+    async function serveRoom(said: string[], ways: readonly (number | 'silence')[] = []) {
+      return servePage('superchat', (peer, { type, room, name, id = '', text }) => {
+        if (type === 'join') {
+          peer.send(JSON.stringify({ type: 'joined', room, name, members: [name], history: [] }));
+        } else if (type === 'say') {
+          const way = ways[said.length];
+          said.push(id);
+          if (typeof way === 'number') peer.close(way);
+          if (way !== undefined) return;
+          peer.send(JSON.stringify({ type: 'said', room, from: 'Ada', text, at: 1, id }));
+        }
+      });
+    }
+
+    test('however a connection ends, by any code or by silence, what was not acknowledged is sent over the next', async () => {
+      const ways = [1000, 1001, 1008, 1012, 4000, 'silence'] as const;
+      const said: string[] = [];
+      await using server = await serveRoom(said, ways);
+      const ada = await openHasty(browser, server);
+      await enter(ada, 'Ada', 'lobby');
+      await say(ada, 'at last');
+      await ada.waitForTexts(own, ['at last']);
+      assert.equal(said.length, ways.length + 1);
+      assert.equal(new Set(said).size, 1);
+      await waitForState(ada, true);
+    });
+
+    test('what is typed while the connection closes waits in one place only: it is sent once', async () => {
+      const said: string[] = [];
+      await using server = await serveRoom(said);
+      const ada = await openHasty(browser, server);
+      await enter(ada, 'Ada', 'lobby');
+      // As while a close frame was answered and the server has not ended the connection yet.
+      await ada.evaluate(`{
+        globalThis.state = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'readyState');
+        Object.defineProperty(WebSocket.prototype, 'readyState', { get: () => 2, configurable: true });
+      }`);
+      await say(ada, 'one');
+      await ada.waitForTexts('#log .pending .text', ['one']);
+      await ada.evaluate(`{ Object.defineProperty(WebSocket.prototype, 'readyState', state); }`);
+      await ada.waitForTexts(own, ['one']);
+      await say(ada, 'two');
+      await ada.waitForTexts(own, ['one', 'two']);
+      assert.equal(said.length, 2);
+    });
+
+    test('a server that has no acknowledgements is left at once, and asked again', async () => {
+      const heard: unknown[] = [];
+      await using server = await servePage('chat', (_peer, message) => void heard.push(message));
+      const ada = await openHasty(browser, server);
+      await ada.evaluate(`{
+        const state = document.querySelector('#state');
+        globalThis.states = [];
+        const note = () => void states.push(state.dataset.state);
+        new MutationObserver(note).observe(state, { attributeFilter: ['data-state'] });
+      }`);
+      await ada.fill('#name', 'Ada');
+      await ada.press('Enter');
+      await ada.waitFor('states.length >= 6');
+      const states = await ada.evaluate('states.slice(0, 6).join()');
+      assert.equal(states, 'connecting,waiting,connecting,waiting,connecting,waiting');
+      assert.deepEqual(heard, []);
     });
 
     test('over wss: with a certificate made here', async () => {

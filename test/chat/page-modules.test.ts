@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { backoff } from '../../apps/chat/dist/page/backoff.js';
 import { normalise, parseServerMessage } from '../../apps/chat/dist/page/messages.js';
 import { Outbox } from '../../apps/chat/dist/page/outbox.js';
 import { browserStore, type Store } from '../../apps/chat/dist/page/storage.js';
@@ -20,15 +19,6 @@ function memoryStore(): Store & { readonly texts: Map<string, string> } {
     },
   };
 }
-
-test('back-off: anything from nothing to a ceiling that doubles, at most 30 s', () => {
-  assert.deepEqual(
-    [0, 1, 2, 4, 5, 20, 5000].map((attempt) => backoff(attempt, 1)),
-    [1000, 2000, 4000, 16_000, 30_000, 30_000, 30_000],
-  );
-  assert.equal(backoff(9, 0), 0);
-  assert.equal(backoff(3, 0.5), 4000);
-});
 
 test('outbox: entries are in order, by room, until they are settled', () => {
   const outbox = new Outbox(memoryStore());

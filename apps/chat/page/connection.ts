@@ -1,4 +1,4 @@
-import { backoff } from './backoff.ts';
+import { type ReconnectingClient, reconnect } from 'aperto';
 import {
   type Joined,
   type Presence,
@@ -23,10 +23,8 @@ export interface ConnectionHandlers {
   notJoined(message: Refused): void;
 }
 
-/** Time for the server to answer what it must answer, and to accept a connection. */
+/** Time for the server to answer what it must answer. */
 const answerMs = 10_000;
-/** A connection that lasted this long was a good one: the next attempt starts afresh. */
-const goodMs = 5000;
 
 /**
  * Keeps the page in its room, over as many connections as it takes.
@@ -39,14 +37,12 @@ export class Connection {
   readonly #outbox: Outbox;
   readonly #handlers: ConnectionHandlers;
   #place: { readonly room: string; readonly name: string } | undefined;
-  #socket: WebSocket | undefined;
+  /** From the first time that somebody enters. */
+  #client: ReconnectingClient | undefined;
   /** Where the server has let us in, on this connection. */
   readonly #rooms = new Set<string>();
   /** The id of the message that the server has yet to acknowledge. */
   #inFlight: string | undefined;
-  #attempt = 0;
-  #openedAt = 0;
-  #retry: number | undefined;
   #deadline: number | undefined;
   #pause: number | undefined;
 
@@ -59,13 +55,14 @@ export class Connection {
   /** Goes to a room under a name, from wherever it is now. */
   enter(room: string, name: string): void {
     this.#place = { room, name };
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#join(room);
+    if (this.#client === undefined) this.#client = this.#connect();
+    else if (this.#client.state === 'open') this.#join(room);
     else this.wake();
   }
 
   /** There is something new in the outbox. */
   flush(): void {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    if (this.#client?.state !== 'open') return;
     if (this.#inFlight !== undefined || this.#pause !== undefined) return;
     const pending = this.#outbox.next(this.#rooms);
     if (pending === undefined) return;
@@ -75,39 +72,34 @@ export class Connection {
     this.#expectAnswer();
   }
 
-  /** Tries at once where it was waiting to: the network is back, or somebody looks at the page again. */
+  /** Tries at once where it was waiting to: somebody looks at the page again. */
   wake(): void {
-    if (this.#place === undefined || this.#socket !== undefined) return;
-    clearTimeout(this.#retry);
-    this.#connect();
+    this.#client?.retry();
   }
 
-  #connect(): void {
-    this.#handlers.state('connecting');
-    let socket: WebSocket;
-    try {
-      socket = new WebSocket(this.#url, ['superchat', 'chat']);
-    } catch {
-      this.#lost();
-      return;
-    }
-    this.#socket = socket;
-    this.#expectAnswer();
-    socket.onopen = () => {
-      // A server that speaks only `chat` has no ids and so no acknowledgements: not for this page.
-      if (socket.protocol !== 'superchat') this.#drop();
-      else this.#opened();
-    };
-    socket.onmessage = (event: MessageEvent<unknown>) => {
-      if (typeof event.data !== 'string') return;
-      const message = parseServerMessage(event.data);
-      if (message !== undefined) this.#receive(message);
-    };
-    socket.onclose = () => this.#lost();
+  #connect(): ReconnectingClient {
+    return reconnect(this.#url, {
+      protocols: ['superchat', 'chat'],
+      // Whatever a server closes with, it or the next one may let us in again.
+      finalCodes: [],
+      // The outbox is the queue, and knows what was said. Nothing fits into this one.
+      queue: { maxBytes: 1 },
+      connecting: () => this.#handlers.state('connecting'),
+      open: (client) => {
+        // A server that speaks only `chat` has no ids and so no acknowledgements: not for this page.
+        if (client.protocol === 'superchat') this.#opened();
+        else client.restart();
+      },
+      message: (_client, data) => {
+        if (typeof data !== 'string') return;
+        const message = parseServerMessage(data);
+        if (message !== undefined) this.#receive(message);
+      },
+      waiting: () => this.#lost(),
+    });
   }
 
   #opened(): void {
-    this.#openedAt = performance.now();
     const rooms = new Set(this.#outbox.rooms());
     if (this.#place !== undefined) rooms.add(this.#place.room);
     for (const room of rooms) this.#join(room);
@@ -192,42 +184,25 @@ export class Connection {
   }
 
   #send(message: Readonly<Record<string, string>>): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    this.#client?.send(JSON.stringify(message));
   }
 
   /** A connection that died without a word shows in that what must come does not come. */
   #expectAnswer(): void {
     clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.#drop(), answerMs);
+    this.#deadline = setTimeout(() => this.#client?.restart(), answerMs);
   }
 
   #answered(): void {
     clearTimeout(this.#deadline);
   }
 
-  /** Gives the connection up at once: a dead one would take a minute to report its close. */
-  #drop(): void {
-    this.#socket?.close();
-    this.#lost();
-  }
-
   #lost(): void {
-    if (this.#socket !== undefined) {
-      this.#socket.onopen = null;
-      this.#socket.onmessage = null;
-      this.#socket.onclose = null;
-      this.#socket = undefined;
-    }
     clearTimeout(this.#deadline);
     clearTimeout(this.#pause);
     this.#pause = undefined;
     this.#inFlight = undefined;
     this.#rooms.clear();
-    const good = this.#openedAt > 0 && performance.now() - this.#openedAt > goodMs;
-    this.#openedAt = 0;
-    if (good) this.#attempt = 0;
     this.#handlers.state('waiting');
-    this.#retry = setTimeout(() => this.#connect(), backoff(this.#attempt));
-    this.#attempt += 1;
   }
 }

@@ -209,8 +209,6 @@ document.addEventListener('visibilitychange', () => {
   connection.wake();
 });
 
-addEventListener('online', () => connection.wake());
-
 const rememberedName = forThisWindow.read('name');
 nameField.value = rememberedName ?? forEver.read('name') ?? '';
 roomField.value =

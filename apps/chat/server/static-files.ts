@@ -9,18 +9,16 @@ const types = {
   svg: 'image/svg+xml',
 } as const;
 
-// `index.html` and the like stand beside their sources; scripts are what the compiler made of theirs.
+// `index.html` and the like stand beside the page's sources, of which the bundler made one script.
 const written = new URL('../../page/', import.meta.url);
-const compiled = new URL('../page/', import.meta.url);
+const bundled = new URL('../bundle/', import.meta.url);
 
 /** Everything that is served. A path that is not in the table does not exist. */
 const table: ReadonlyArray<readonly [path: string, file: URL, type: string]> = [
   ['/', new URL('index.html', written), types.html],
   ['/style.css', new URL('style.css', written), types.css],
   ['/icon.svg', new URL('icon.svg', written), types.svg],
-  ...['main', 'view', 'connection', 'outbox', 'messages', 'backoff', 'storage'].map(
-    (name) => [`/${name}.js`, new URL(`${name}.js`, compiled), types.js] as const,
-  ),
+  ['/main.js', new URL('main.js', bundled), types.js],
 ];
 
 // 'self' covers ws: and wss: of the same host and port (CSP 3, 6.7.2.8).
