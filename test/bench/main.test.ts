@@ -32,7 +32,13 @@ async function folder(t: TestContext): Promise<string> {
 
 test('a run tells what it does, ends with a table, and writes a file that holds each measurement', async (t) => {
   const path = join(await folder(t), 'new', 'results.json');
-  const rows = ['echo/20-B', 'fan-out/10-subscribers', 'client', 'parse/1-KiB', 'write/1-KiB'];
+  const rows = [
+    'echo/20-B',
+    'fan-out/10-subscribers',
+    'client/64-in-flight',
+    'parse/1-KiB',
+    'write/1-KiB',
+  ];
   const brief = ['--rounds', '1', '--duration', '0.1', '--warm-up', '0.05'];
   const ended = await bench(...rows, '--only', 'aperto,ws', ...brief, '--output', path);
   assert.equal(ended.code, 0, ended.errors);
