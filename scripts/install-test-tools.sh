@@ -13,6 +13,8 @@ tools=(
   'chromium|APERTO_CHROMIUM|chromium fonts-dejavu-core'
   'firefox-esr|APERTO_FIREFOX|firefox-esr fonts-dejavu-core'
   'squid|APERTO_SQUID|squid'
+  'haproxy|APERTO_HAPROXY|haproxy'
+  'nghttpx|APERTO_NGHTTPX|nghttp2-proxy'
 )
 
 row_of() {

@@ -16,7 +16,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const inCi = process.env.CI === 'true';
 
 /** What the tests of a folder need beyond npm, as scripts/install-test-tools.sh names it. */
-const toolsOfFolder = { 'browser/': ['chromium', 'firefox-esr'], 'interop/': ['squid'] };
+const toolsOfFolder = {
+  'browser/': ['chromium', 'firefox-esr'],
+  'interop/': ['squid', 'haproxy', 'nghttpx'],
+};
 
 process.exitCode = await main(process.argv.slice(2));
 

@@ -3,6 +3,7 @@
  * only by what it asks of them.
  */
 import type { Server as HttpServer } from 'node:http';
+import type { Http2SecureServer, Http2Server } from 'node:http2';
 import type { Server as HttpsServer } from 'node:https';
 import type { DialOptions } from './node/client/dial.ts';
 import { dialLink } from './node/client/link-session.ts';
@@ -41,7 +42,7 @@ export function serve<Data = undefined>(options: ServeOptions<Data>): Promise<Se
  * @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL
  */
 export function attach<Data = undefined>(
-  httpServer: HttpServer | HttpsServer,
+  httpServer: HttpServer | HttpsServer | Http2Server | Http2SecureServer,
   options: AttachOptions<Data>,
 ): Server<Data> {
   return new Server(httpServer, false, newTopics(), options);

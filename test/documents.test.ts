@@ -170,7 +170,11 @@ for (const page of pages) {
       assert.ok(existsSync(file), `${target} is not there`);
       if (heading === undefined) continue;
       const headings = [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)].map(
-        ([, title = '']) => title.toLowerCase().replaceAll(' ', '-'),
+        ([, title = '']) =>
+          title
+            .toLowerCase()
+            .replaceAll(/[^\w -]/g, '')
+            .replaceAll(' ', '-'),
       );
       assert.ok(headings.includes(heading), `${target} has no such heading`);
     }

@@ -13,6 +13,7 @@ export const clientOptionTypes = {
   origin: { type: 'string' },
   binary: { type: 'boolean' },
   json: { type: 'boolean' },
+  http2: { type: 'boolean' },
   redirects: { type: 'string' },
   proxy: { type: 'string' },
   ca: { type: 'string' },
@@ -32,7 +33,7 @@ const optionTypes = {
 /** What a client command connects with, as far as options tell. */
 export type ClientConnectOptions = Pick<
   ConnectOptions,
-  'protocols' | 'headers' | 'tls' | 'compression' | 'maxRedirects' | 'proxy' | 'proxyTls'
+  'protocols' | 'headers' | 'tls' | 'compression' | 'http2' | 'maxRedirects' | 'proxy' | 'proxyTls'
 >;
 
 export interface ConnectCommandOptions {
@@ -87,6 +88,7 @@ export function clientConnectOptions(values: {
   readonly protocol?: readonly string[] | undefined;
   readonly header?: readonly string[] | undefined;
   readonly origin?: string | undefined;
+  readonly http2?: boolean | undefined;
   readonly redirects?: string | undefined;
   readonly proxy?: string | undefined;
   readonly ca?: string | undefined;
@@ -113,6 +115,7 @@ export function clientConnectOptions(values: {
     protocols: values.protocol ?? [],
     headers,
     compression: compressionOption(values),
+    ...(values.http2 === true ? { http2: true } : {}),
     maxRedirects: wholeNumber('--redirects', values.redirects ?? '0', 0),
     ...(values.proxy === undefined ? {} : { proxy: values.proxy }),
     proxyTls: trusted,

@@ -16,6 +16,7 @@ const optionTypes = {
   origin: { type: 'string', multiple: true },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
+  h2c: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -47,6 +48,9 @@ export function serverOptions(
     limits.maxFragments = wholeNumber('--max-fragments', maxFragments, 1);
   const port = wholeNumber('--port', values.port ?? '9001', 0);
   if (port > 65_535) throw new UsageError(`--port is 0 to 65535, not ${port}`);
+  if (values.h2c === true && values['tls-cert'] !== undefined) {
+    throw new UsageError('--h2c is without TLS, which offers HTTP/2 by itself');
+  }
   const names = ['--tls-cert', '--tls-key'] as const;
   const tls = certificateAndKey(names, values['tls-cert'], values['tls-key']);
   return {
@@ -56,6 +60,7 @@ export function serverOptions(
       limits,
       compression: compressionOption(values),
       ...(tls === undefined ? {} : { tls }),
+      ...(values.h2c === true ? { http2: true } : {}),
     },
     route: { protocols: values.protocol ?? [], origins: origins(values.origin) },
   };

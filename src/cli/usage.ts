@@ -14,10 +14,12 @@ const serverOptions = `  --port N              port to listen on, 0 for any (def
   --deflate             compress messages (permessage-deflate) with who offers it
   --takeover            let messages refer to earlier ones: smaller, but memory for each connection
   --threshold BYTES     shorter messages are not compressed (default 1024)
-  --tls-cert FILE       certificate chain, PEM; with --tls-key: wss
+  --h2c                 take HTTP/2 without TLS, too, from clients that begin with it
+  --tls-cert FILE       certificate chain, PEM; with --tls-key: wss, over HTTP/2 and HTTP/1.1
   --tls-key FILE        its private key, PEM`;
 
-const wayOptions = `  --redirects N         follow so many redirects (default 0)
+const wayOptions = `  --http2               over HTTP/2, where the server offers that
+  --redirects N         follow so many redirects (default 0)
   --proxy URL           go through this HTTP proxy (http://user:password@proxy:3128, or https:),
                         or, with 'environment', the one that http_proxy, https_proxy, ... name
   --ca FILE             trust this certificate, PEM

@@ -1,7 +1,18 @@
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { refusalResponse } from '../protocol/handshake/server-response.ts';
+import { TLSSocket } from 'node:tls';
+import { HeaderFields } from '../protocol/handshake/header-fields.ts';
+import {
+  type Acceptance,
+  type Agreed,
+  asksForWebSocket,
+  checkUpgrade,
+  type Refusal,
+} from '../protocol/handshake/server-handshake.ts';
+import { acceptResponse, refusalResponse } from '../protocol/handshake/server-response.ts';
 import { nodePlatform } from './node-platform.ts';
+import { UpgradeRequest } from './upgrade-request.ts';
+import type { AskedUpgrade, RouteRules } from './upgrades.ts';
 
 /** How long a refused client has to read the answer and go. */
 const LINGER_MS = 2_000;
@@ -10,12 +21,52 @@ const MAX_EARLY_BYTES = 64 * 1024;
 
 function ignoreError(): void {}
 
+/** A request that asks for an upgrade of its connection (RFC 6455 4.2). */
+export class Http1Upgrade implements AskedUpgrade {
+  readonly request: UpgradeRequest;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly #message: IncomingMessage;
+  readonly #fields: HeaderFields;
+  #accept = '';
+
+  constructor(message: IncomingMessage, socket: Duplex, head: Buffer) {
+    this.request = new UpgradeRequest(message.url ?? '/', message.rawHeaders);
+    this.socket = socket;
+    this.head = head;
+    this.#message = message;
+    this.#fields = new HeaderFields(message.rawHeaders);
+  }
+
+  /** Whether it is for WebSocket. */
+  get isForUs(): boolean {
+    return asksForWebSocket(this.#fields);
+  }
+
+  check(rules: RouteRules): Acceptance | Refusal {
+    const { method = '', httpVersion } = this.#message;
+    const encrypted = this.socket instanceof TLSSocket;
+    const request = { method, httpVersion, fields: this.#fields };
+    const answer = checkUpgrade(request, { ...rules, encrypted }, nodePlatform);
+    if ('accept' in answer) this.#accept = answer.accept;
+    return answer;
+  }
+
+  refuse(status: number, headers: Readonly<Record<string, string>>, body?: string): void {
+    refuseUpgrade(this.socket, status, headers, body);
+  }
+
+  grant(agreed: Agreed): Uint8Array {
+    return Buffer.from(acceptResponse({ ...agreed, accept: this.#accept }), 'latin1');
+  }
+}
+
 /**
  * Answers an upgrade with an HTTP response and ends the connection. What the client sent behind its
  * request is thrown away unread: unread bytes would reset the connection under the answer.
  * @throws {ApertoError} INVALID_HEADER, INVALID_OPTION for what cannot be answered; then nothing was done.
  */
-export function refuseUpgrade(
+function refuseUpgrade(
   socket: Duplex,
   status: number,
   headers: Readonly<Record<string, string>>,

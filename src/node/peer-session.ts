@@ -82,6 +82,14 @@ function awaited(): Awaited {
   return { promise, resolve };
 }
 
+/** What says where the other side is: the stream, or the session of HTTP/2 that it belongs to. */
+interface PeerStream {
+  readonly remoteAddress?: string | undefined;
+  readonly session?:
+    | { readonly socket: { readonly remoteAddress?: string | undefined } }
+    | undefined;
+}
+
 /** One peer's connection with what the application does with it. The peer itself is only its face. */
 export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
   readonly peer: P;
@@ -99,13 +107,13 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
   #closed: Awaited | undefined = undefined;
 
   constructor(
-    stream: Duplex & { readonly remoteAddress?: string | undefined },
+    stream: Duplex & PeerStream,
     protocol: string,
     settings: SessionSettings<P>,
     makePeer: (session: PeerSession<P>) => P,
   ) {
     // Before it may be taken over.
-    const { remoteAddress } = stream;
+    const remoteAddress = stream.remoteAddress ?? stream.session?.socket.remoteAddress;
     super(stream, settings);
     this.protocol = protocol;
     this.remoteAddress = remoteAddress;

@@ -26,6 +26,11 @@ export class ClientPeer implements AsyncIterable<Message, undefined>, AsyncDispo
     return this.#session.extensions;
   }
 
+  /** What carries the connection: one of its own (`http/1.1`, RFC 6455), or a stream of HTTP/2 (`h2`, RFC 8441). */
+  get transport(): 'http/1.1' | 'h2' {
+    return this.#session.transport;
+  }
+
   /** The other side's IP address; undefined over a Unix socket. */
   get remoteAddress(): string | undefined {
     return this.#session.remoteAddress;

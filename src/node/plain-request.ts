@@ -1,5 +1,5 @@
-import { type Server as HttpServer, type IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import { type Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { linger } from './http1-upgrade.ts';
 
@@ -10,7 +10,7 @@ import { linger } from './http1-upgrade.ts';
  * @returns whether it could be done.
  */
 export function passAsPlainRequest(
-  server: HttpServer,
+  server: NetServer,
   request: IncomingMessage,
   socket: Duplex,
 ): boolean {

@@ -1,14 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type RequestListener, type ServerOptions } from 'node:http';
-import {
-  createServer as createTlsServer,
-  type ServerOptions as TlsServerOptions,
-} from 'node:https';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { ServerOptions as TlsServerOptions } from 'node:https';
 import { apertoError, errorTable } from '../protocol/errors.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { asksForWebSocket } from '../protocol/handshake/server-handshake.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
-import { LONGEST_TIMER_MS } from './deadline.ts';
+import { createHttpServer } from './http-server.ts';
 import type { PeerTopics } from './peer.ts';
 import { Routes } from './routes.ts';
 import { type AttachOptions, Server } from './server.ts';
@@ -23,12 +19,18 @@ export interface ServeOptions<Data> extends AttachOptions<Data> {
   readonly unix?: string;
   /** Certificate, key and what else node:https takes; with it the server speaks TLS. */
   readonly tls?: TlsServerOptions;
-  /** Answers ordinary requests on the same port, as with node:http. Default: 404, and 426 on a route. */
+  /**
+   * Whether HTTP/2 is spoken besides HTTP/1.1 on the same port, so that a client can have many connections over
+   * one (RFC 8441): with `tls` by ALPN, without it for clients that begin with HTTP/2 ("prior knowledge"), as
+   * proxies in front can. Default: true with `tls`, otherwise false.
+   */
+  readonly http2?: boolean;
+  /**
+   * Answers ordinary requests on the same port, as with node:http; those of HTTP/2 come as what node:http2 has for that
+   * (its compatibility API), which not every framework takes. Default: 404, and 426 on a route.
+   */
   readonly request?: RequestListener;
 }
-
-/** How often Node looks for requests that take too long. */
-const CHECKS_A_TIMEOUT = 4;
 
 /** @internal */
 export async function listen<Data>(
@@ -36,27 +38,11 @@ export async function listen<Data>(
   topics: PeerTopics,
 ): Promise<Server<Data>> {
   const limits = resolveLimits(options.limits);
-  const { handshakeTimeoutMs } = limits;
-  const timeout = handshakeTimeoutMs > LONGEST_TIMER_MS ? 0 : handshakeTimeoutMs;
-  const httpOptions: ServerOptions = {
-    maxHeaderSize: Math.min(limits.maxHeaderBytes, 2 ** 31 - 1),
-    headersTimeout: timeout,
-    // Node's own default, unless it would be shorter than that.
-    requestTimeout: Math.max(timeout, 300_000),
-    connectionsCheckingInterval: timeout === 0 ? 30_000 : Math.ceil(timeout / CHECKS_A_TIMEOUT),
-    insecureHTTPParser: false,
-  };
-  const { tls } = options;
-  const http =
-    tls === undefined
-      ? createServer(httpOptions)
-      : createTlsServer({
-          handshakeTimeout: timeout === 0 ? 120_000 : timeout,
-          ...httpOptions,
-          ...tls,
-        });
-  // All headers are counted by the handshake; Node would silently leave out those over its own limit.
-  http.maxHeadersCount = 0;
+  const { tls, http2 = tls !== undefined } = options;
+  if (typeof http2 !== 'boolean') {
+    throw apertoError('INVALID_OPTION', { detail: `http2 is true or false, not ${String(http2)}` });
+  }
+  const http = createHttpServer(tls, http2, limits);
   const server = new Server(http, true, topics, options);
   http.on('request', answerPlain(options, limits));
   if (tls === undefined && (options.sharedReadBuffer ?? true)) await trySharedReads();
@@ -92,6 +78,8 @@ function answerPlain<Data>(options: ServeOptions<Data>, limits: Limits): Request
       answer(response, 400, `${errorTable.CONNECTION_MISSING.message}\n`, {});
     } else if (application !== undefined) {
       application(request, response);
+    } else if (onRoute && request.httpVersionMajor > 1) {
+      answer(response, 405, `${errorTable.METHOD_NOT_GET.message}\n`, { Allow: 'CONNECT' });
     } else if (onRoute) {
       const headers = { Upgrade: 'websocket', Connection: 'Upgrade, close' };
       answer(response, 426, `${errorTable.UPGRADE_MISSING.message}\n`, headers);

@@ -1,6 +1,4 @@
-import type { Server as HttpServer } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CloseCode } from '../protocol/close-codes.ts';
 import { connectionSettings } from '../protocol/connection-settings.ts';
@@ -14,11 +12,11 @@ import type {
   CompressionOptions,
   DeflateAgreement,
 } from '../protocol/extensions/permessage-deflate.ts';
-import { acceptResponse } from '../protocol/handshake/server-response.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { agreedSettings } from './compression/node-compression.ts';
 import { encodeCloseReason, type Sendable, type SendOptions } from './data.ts';
 import { deadline } from './deadline.ts';
+import { Http2Sessions } from './http2-sessions.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer, type PeerTopics, publishTo } from './peer.ts';
 import { PeerList, type Peers } from './peer-list.ts';
@@ -59,10 +57,11 @@ export interface CloseOptions {
 
 /** The WebSocket side of an HTTP server. `serve` and `attach` make one. */
 export class Server<Data = undefined> implements AsyncDisposable {
-  readonly #http: HttpServer | HttpsServer;
+  readonly #http: NetServer;
   readonly #ownsHttp: boolean;
   readonly #topics: PeerTopics;
   readonly #upgrades: Upgrades<Data>;
+  readonly #http2: Http2Sessions;
   readonly #sharedReadBuffer: boolean;
   readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
   readonly #onPeer: ((peer: Peer<Data>, stream: Duplex) => void) | undefined;
@@ -71,8 +70,11 @@ export class Server<Data = undefined> implements AsyncDisposable {
   /** What compression has done, for all peers that there were. */
   readonly compression: CompressionCounters = newCounters();
   readonly #peers = new PeerList<Peer<Data>>();
-  /** Under TLS, all of them: `closeAllConnections` knows none whose TLS handshake is not finished. */
-  readonly #encrypted = new Set<Socket>();
+  /**
+   * Under TLS and with HTTP/2, all of them: `closeAllConnections` knows none whose TLS handshake is not finished, and is
+   * not there for HTTP/2.
+   */
+  readonly #watched = new Set<Socket>();
   #dropped = 0;
   #whenEmpty: (() => void) | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
@@ -82,7 +84,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
    * @param onPeer is told of each new peer, and by which stream it came.
    */
   constructor(
-    http: HttpServer | HttpsServer,
+    http: NetServer,
     ownsHttp: boolean,
     topics: PeerTopics,
     options: AttachOptions<Data>,
@@ -101,7 +103,12 @@ export class Server<Data = undefined> implements AsyncDisposable {
       report: (error) => this.report(error),
       checkEmpty: () => this.#checkEmpty(),
     });
-    if (ownsHttp && 'setSecureContext' in http) watchSockets(http, this.#encrypted);
+    this.#http2 = new Http2Sessions(http, ownsHttp, (asked) =>
+      this.#upgrades.extendedConnect(asked),
+    );
+    if (ownsHttp && ('setSecureContext' in http || 'updateSettings' in http)) {
+      watchSockets(http, this.#watched);
+    }
   }
 
   /** The peers that are open or closing. A loop over them goes over those that are there when it begins. */
@@ -147,19 +154,19 @@ export class Server<Data = undefined> implements AsyncDisposable {
 
   // --- Connections
 
-  #accept({ route, acceptance, request, data, socket, head }: GrantedUpgrade<Data>): void {
+  #accept({ route, agreed, asked, data, head }: GrantedUpgrade<Data>): void {
+    const { request, socket } = asked;
     const session = new PeerSession<Peer<Data>>(
       socket,
-      acceptance.protocol,
-      this.#sessionSettings(route, acceptance.deflate),
+      agreed.protocol,
+      this.#sessionSettings(route, agreed.deflate),
       (made) => new Peer(made, this.#topics, request, data),
     );
     this.#peers.add(session);
     this.#onPeer?.(session.peer, socket);
     const { handlers } = route;
-    const answer = Buffer.from(acceptResponse(acceptance), 'latin1');
     session.open(
-      answer,
+      asked.grant(agreed),
       head,
       handlers.open === undefined ? undefined : (peer) => handlers.open?.(peer),
     );
@@ -247,8 +254,13 @@ export class Server<Data = undefined> implements AsyncDisposable {
   async #close(code: number, reason: string, timeoutMs: number): Promise<void> {
     const timer = deadline(timeoutMs, () => this.#cutOff());
     const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;
-    if (this.#ownsHttp) this.#upgrades.endSilent();
-    else this.#upgrades.stop();
+    if (this.#ownsHttp) {
+      this.#upgrades.endSilent();
+      this.#http2.closeSessions();
+    } else {
+      this.#upgrades.stop();
+      this.#http2.stop();
+    }
     for (const peer of this.#peers) peer.close(code, reason);
     await new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
@@ -268,8 +280,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
   #cutOff(): void {
     for (const peer of this.#peers) peer.terminate();
     for (const socket of this.#upgrades.waiting) socket.destroy();
-    if (this.#ownsHttp) this.#http.closeAllConnections();
-    for (const socket of this.#encrypted) socket.destroy();
+    if (this.#ownsHttp) closeAllConnections(this.#http);
+    this.#http2.destroySessions();
+    for (const socket of this.#watched) socket.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -277,8 +290,13 @@ export class Server<Data = undefined> implements AsyncDisposable {
   }
 }
 
+/** As far as the server of that kind and version can. */
+function closeAllConnections(http: NetServer & { closeAllConnections?(): void }): void {
+  http.closeAllConnections?.();
+}
+
 /** Keeps in `sockets` those that are open, with one listener for all of them. */
-function watchSockets(http: HttpServer | HttpsServer, sockets: Set<Socket>): void {
+function watchSockets(http: NetServer, sockets: Set<Socket>): void {
   function forget(this: Socket): void {
     sockets.delete(this);
   }

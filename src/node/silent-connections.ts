@@ -1,6 +1,4 @@
-import type { Server as HttpServer } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
-import type { Socket } from 'node:net';
+import type { Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /**
@@ -12,17 +10,22 @@ export class SilentConnections {
   // One function for all sockets, so that a connection costs no closure.
   readonly #forget: (this: Duplex) => void;
 
-  constructor(http: HttpServer | HttpsServer) {
+  constructor(http: NetServer) {
     const sockets = this.#sockets;
     const forget = function (this: Duplex): void {
       sockets.delete(this);
     };
     this.#forget = forget;
     // Under TLS, what speaks HTTP is there once the TLS handshake is done.
-    http.on('setSecureContext' in http ? 'secureConnection' : 'connection', (socket: Socket) => {
-      sockets.add(socket);
-      socket.on('close', forget);
-    });
+    http.on(
+      'setSecureContext' in http ? 'secureConnection' : 'connection',
+      (socket: Socket & { readonly alpnProtocol?: string | false | null }) => {
+        // A session of HTTP/2 is closed as one.
+        if (socket.alpnProtocol === 'h2') return;
+        sockets.add(socket);
+        socket.on('close', forget);
+      },
+    );
   }
 
   /** A request came on it. */

@@ -6,6 +6,7 @@ import type { ConnectionSettings } from '../protocol/connection-settings.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { heartbeat, Timed } from './heartbeat.ts';
+import { isHttp2Stream, resetStream } from './http2-stream.ts';
 import { nextTurn } from './next-turn.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
 import { canBeTakenOver, sharedReading, takeOver } from './shared-read-buffer.ts';
@@ -246,7 +247,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     // What was sent in this tick leaves first: the answer to the handshake may be among it.
     this.outbox.flush();
     this.connection.fail('TERMINATED');
-    this.#stream.destroy();
+    this.destroyTransport();
     if (this.#closed) this.#finish();
   }
 
@@ -265,7 +266,12 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   destroyTransport(): void {
-    this.#stream.destroy();
+    resetStream(this.#stream);
+  }
+
+  /** What carries the connection. */
+  get transport(): 'http/1.1' | 'h2' {
+    return isHttp2Stream(this.#stream) ? 'h2' : 'http/1.1';
   }
 
   // --- The outbox's

@@ -1,5 +1,5 @@
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /**
@@ -8,10 +8,13 @@ import type { Duplex } from 'node:stream';
  * among our frames.
  */
 export class UnansweredRequests {
-  readonly #http: HttpServer | HttpsServer;
+  readonly #http: NetServer;
   readonly #heard: (socket: Duplex) => void;
   readonly #responses = new WeakMap<Duplex, Set<ServerResponse>>();
-  readonly #onRequest = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    // A stream of HTTP/2 is answered by itself.
+    if (request.httpVersionMajor > 1) return;
+    const { socket } = request;
     this.#heard(socket);
     const responses = this.#responses.get(socket) ?? new Set();
     this.#responses.set(socket, responses.add(response));
@@ -19,7 +22,7 @@ export class UnansweredRequests {
   };
 
   /** @param heard is told of each connection on which a request came. */
-  constructor(http: HttpServer | HttpsServer, heard: (socket: Duplex) => void) {
+  constructor(http: NetServer, heard: (socket: Duplex) => void) {
     this.#http = http;
     this.#heard = heard;
     http.on('request', this.#onRequest);

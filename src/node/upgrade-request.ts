@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 
 /** Fields of which the first counts, as node:http has it; of others the values are joined. */
 const FIRST_COUNTS: ReadonlySet<string> = new Set([
@@ -17,15 +17,18 @@ export class UpgradeRequest {
    */
   readonly #fields: string;
 
-  /** @internal */
-  constructor(request: IncomingMessage) {
-    this.url = request.url ?? '/';
-    this.#fields = request.rawHeaders.join('\n');
+  /**
+   * @internal
+   * @param rawHeaders names and values in turn; over HTTP/2 they begin with `:protocol`.
+   */
+  constructor(url: string, rawHeaders: readonly string[]) {
+    this.url = url;
+    this.#fields = rawHeaders.join('\n');
   }
 
-  get method(): 'GET' {
-    // RFC 6455 4.1: there is no other.
-    return 'GET';
+  /** RFC 6455 4.1, RFC 8441 4: over HTTP/2 it is CONNECT. */
+  get method(): 'GET' | 'CONNECT' {
+    return this.#fields.startsWith(':') ? 'CONNECT' : 'GET';
   }
 
   /** The headers as node:http gives them, names in lower case. Made anew with each call. */
@@ -34,6 +37,7 @@ export class UpgradeRequest {
     const fields = this.#fields.split('\n');
     for (let i = 0; i + 1 < fields.length; i += 2) {
       const name = String(fields[i]).toLowerCase();
+      if (name.startsWith(':')) continue;
       const value = String(fields[i + 1]);
       const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
       if (name === 'set-cookie') headers[name] = [...(headers['set-cookie'] ?? []), value];

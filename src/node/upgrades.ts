@@ -1,37 +1,55 @@
-import type { Server as HttpServer, IncomingMessage } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { type ErrorCode, errorTable } from '../protocol/errors.ts';
 import { resolveCompression } from '../protocol/extensions/permessage-deflate.ts';
-import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { normaliseHosts } from '../protocol/handshake/host.ts';
 import {
-  type Acceptance,
-  asksForWebSocket,
-  checkUpgrade,
+  type Agreed,
+  type Refusal,
   refusal,
+  type UpgradeRules,
 } from '../protocol/handshake/server-handshake.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { deadline } from './deadline.ts';
-import { refuseUpgrade, WaitingSocket } from './http1-upgrade.ts';
-import { nodePlatform } from './node-platform.ts';
+import { Http1Upgrade, WaitingSocket } from './http1-upgrade.ts';
+import type { Http2Upgrade } from './http2-upgrade.ts';
 import { passAsPlainRequest } from './plain-request.ts';
 import { RejectUpgrade } from './reject-upgrade.ts';
 import { type ResolvedRoute, Routes } from './routes.ts';
 import type { AttachOptions } from './server.ts';
 import { SilentConnections } from './silent-connections.ts';
 import { UnansweredRequests } from './unanswered-requests.ts';
-import { UpgradeRequest } from './upgrade-request.ts';
+import type { UpgradeRequest } from './upgrade-request.ts';
+
+/** What a route and its server demand; whether the request came over TLS, the request knows. */
+export type RouteRules = Omit<UpgradeRules, 'encrypted'>;
+
+/** A request for a WebSocket connection, and how it is answered. */
+export interface AskedUpgrade {
+  readonly request: UpgradeRequest;
+  /** What becomes the connection. */
+  readonly socket: Duplex;
+  /** What came behind the request. */
+  readonly head: Buffer;
+  /** Judges the opening handshake. */
+  check(rules: RouteRules): Agreed | Refusal;
+  /**
+   * Answers with an HTTP response, and ends the connection.
+   * @throws {ApertoError} INVALID_HEADER, INVALID_OPTION for what cannot be answered; then nothing was done.
+   */
+  refuse(status: number, headers: Readonly<Record<string, string>>, body?: string): void;
+  /** Grants it. Returns what has to go before the first frame. */
+  grant(agreed: Agreed): Uint8Array;
+}
 
 /** An upgrade that the handshake allows; once it is granted, `data` is what the application returned. */
 export interface GrantedUpgrade<Data> {
   readonly route: ResolvedRoute<Data>;
-  readonly acceptance: Acceptance;
-  readonly request: UpgradeRequest;
+  readonly agreed: Agreed;
+  readonly asked: AskedUpgrade;
   readonly data: Data;
-  readonly socket: Duplex;
-  /** What came behind the request. */
+  /** What came behind the request until it was granted. */
   readonly head: Buffer;
 }
 
@@ -49,7 +67,7 @@ export interface UpgradeOwner<Data> {
 export class Upgrades<Data> {
   /** Sockets that Node has lost sight of and that are no session: not yet, or refused. */
   readonly waiting: Set<Duplex> = new Set();
-  readonly #http: HttpServer | HttpsServer;
+  readonly #http: NetServer;
   readonly #ownsHttp: boolean;
   readonly #owner: UpgradeOwner<Data>;
   readonly #limits: Limits;
@@ -63,7 +81,7 @@ export class Upgrades<Data> {
 
   /** @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL; then nothing was done. */
   constructor(
-    http: HttpServer | HttpsServer,
+    http: NetServer,
     ownsHttp: boolean,
     options: AttachOptions<Data>,
     owner: UpgradeOwner<Data>,
@@ -95,84 +113,75 @@ export class Upgrades<Data> {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#silent?.heard(socket);
-    const url = request.url ?? '/';
-    const fields = new HeaderFields(request.rawHeaders);
-    const isWebSocket = asksForWebSocket(fields);
-    const route = isWebSocket ? this.#routes.find(url) : undefined;
-    if (route === undefined) {
-      this.#notOurs(request, socket, isWebSocket);
-      return;
-    }
-    if (this.#unanswered.has(socket)) {
-      socket.destroy();
-      return;
-    }
+    const asked = new Http1Upgrade(request, socket, head);
+    const { isForUs } = asked;
+    const route = isForUs ? this.#routes.find(asked.request.url) : undefined;
+    if (route === undefined) this.#notOurs(request, asked, isForUs);
+    // Its answer would end up among our frames.
+    else if (this.#unanswered.has(socket)) socket.destroy();
+    else this.#judge(asked, route);
+  }
+
+  /** A stream of HTTP/2 that asks for WebSocket. Returns whether it is dealt with; if not, others may want it. */
+  extendedConnect(asked: Http2Upgrade): boolean {
+    const route = this.#routes.find(asked.request.url);
+    if (route !== undefined) this.#judge(asked, route);
+    else if (this.#ownsHttp) this.#refuse(asked, 'NO_ROUTE');
+    return route !== undefined || this.#ownsHttp;
+  }
+
+  #judge(asked: AskedUpgrade, route: ResolvedRoute<Data>): void {
     if (this.#owner.isClosing()) {
-      this.#refuse(socket, 'SERVER_CLOSING');
+      this.#refuse(asked, 'SERVER_CLOSING');
       return;
     }
-    const answer = checkUpgrade(
-      {
-        method: request.method ?? '',
-        httpVersion: request.httpVersion,
-        fields,
-      },
-      {
-        protocols: route.protocols,
-        origins: route.origins,
-        hosts: this.#hosts,
-        encrypted: socket instanceof TLSSocket,
-        maxHeaders: this.#limits.maxHeaders,
-        compression: route.compression,
-      },
-      nodePlatform,
-    );
+    const answer = asked.check({
+      protocols: route.protocols,
+      origins: route.origins,
+      hosts: this.#hosts,
+      maxHeaders: this.#limits.maxHeaders,
+      compression: route.compression,
+    });
     if ('reject' in answer) {
-      this.#refuse(socket, answer.reject);
+      this.#refuse(asked, answer.reject);
       return;
     }
     const { upgrade } = route.handlers;
     // Where there is no `upgrade`, there is nothing for `data` to be.
     const data = undefined as Data;
-    const granted = {
-      route,
-      acceptance: answer,
-      request: new UpgradeRequest(request),
-      data,
-      socket,
-      head,
-    };
+    const granted = { route, agreed: answer, asked, data, head: asked.head };
     if (upgrade === undefined) this.#owner.accept(granted);
     else void this.#decide(granted);
   }
 
   /** An upgrade that no route is for: others may want it, and a server of our own answers for us. */
-  #notOurs(request: IncomingMessage, socket: Duplex, isWebSocket: boolean): void {
+  #notOurs(request: IncomingMessage, asked: Http1Upgrade, isForUs: boolean): void {
+    const { socket } = asked;
     if (this.#http.listenerCount('upgrade') > 1) return;
-    if (this.#ownsHttp && isWebSocket) {
-      this.#refuse(socket, 'NO_ROUTE');
+    if (this.#ownsHttp && isForUs) {
+      this.#refuse(asked, 'NO_ROUTE');
       return;
     }
     if (!this.#unanswered.isAlone && passAsPlainRequest(this.#http, request, socket)) {
       this.#watchEnd(socket);
       return;
     }
-    this.#refuse(socket, isWebSocket ? 'NO_ROUTE' : 'UPGRADE_MISSING');
+    this.#refuse(asked, isForUs ? 'NO_ROUTE' : 'UPGRADE_MISSING');
   }
 
-  #refuse(socket: Duplex, code: ErrorCode): void {
+  #refuse(asked: AskedUpgrade, code: ErrorCode): void {
     const { status, headers } = refusal(code);
-    this.#answer(socket, status, headers, `${errorTable[code].message}\n`);
+    this.#answer(asked, status, headers, `${errorTable[code].message}\n`);
   }
 
   #answer(
-    socket: Duplex,
+    asked: AskedUpgrade,
     status: number,
     headers: Readonly<Record<string, string>>,
     body?: string,
   ): void {
-    refuseUpgrade(socket, status, headers, body);
-    this.#watchEnd(socket);
+    asked.refuse(status, headers, body);
+    this.#watchEnd(asked.socket);
   }
 
   /** Has `close` cut the socket off where it does not end by itself. */
@@ -187,7 +196,8 @@ export class Upgrades<Data> {
 
   /** Asks the application. */
   async #decide(upgrade: GrantedUpgrade<Data>): Promise<void> {
-    const { route, request, socket, head } = upgrade;
+    const { route, asked, head } = upgrade;
+    const { request, socket } = asked;
     const waiting = new WaitingSocket(socket, head, () => this.#left(socket));
     this.waiting.add(socket);
     let timedOut = false;
@@ -195,7 +205,7 @@ export class Upgrades<Data> {
       timedOut = true;
       waiting.finish();
       this.waiting.delete(socket);
-      this.#refuse(socket, 'UPGRADE_TIMEOUT');
+      this.#refuse(asked, 'UPGRADE_TIMEOUT');
     });
     // The socket keeps the process, while it is there.
     timer?.unref();
@@ -218,20 +228,20 @@ export class Upgrades<Data> {
     }
     const early = waiting.finish();
     if ('data' in decided) {
-      if (this.#owner.isClosing()) this.#refuse(socket, 'SERVER_CLOSING');
+      if (this.#owner.isClosing()) this.#refuse(asked, 'SERVER_CLOSING');
       else this.#owner.accept({ ...upgrade, data: decided.data, head: early });
     } else if (decided.error instanceof RejectUpgrade) {
-      this.#rejectAs(decided.error, socket);
-    } else this.#refuse(socket, 'UPGRADE_FAILED');
+      this.#rejectAs(decided.error, asked);
+    } else this.#refuse(asked, 'UPGRADE_FAILED');
   }
 
-  #rejectAs({ status, headers, body }: RejectUpgrade, socket: Duplex): void {
+  #rejectAs({ status, headers, body }: RejectUpgrade, asked: AskedUpgrade): void {
     try {
-      this.#answer(socket, status, headers, body);
+      this.#answer(asked, status, headers, body);
     } catch (error) {
       // It was changed after it was made.
       this.#owner.report(error);
-      this.#refuse(socket, 'UPGRADE_FAILED');
+      this.#refuse(asked, 'UPGRADE_FAILED');
     }
   }
 

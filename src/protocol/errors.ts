@@ -53,6 +53,8 @@ export type ErrorCode =
   | 'TERMINATED'
   | 'METHOD_NOT_GET'
   | 'HTTP_VERSION'
+  | 'CONNECT_MALFORMED'
+  | 'PROTOCOL_UNKNOWN'
   | 'HOST_INVALID'
   | 'HOST_UNKNOWN'
   | 'REQUEST_BODY'
@@ -138,6 +140,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   // The opening handshake, seen by a server
   METHOD_NOT_GET: refused(405, rfc('4.2.1'), 'an upgrade must be a GET request'),
   HTTP_VERSION: refused(400, rfc('4.2.1'), 'an upgrade needs HTTP/1.1 or newer'),
+  CONNECT_MALFORMED: refused(400, 'RFC 8441 4', 'an extended CONNECT has :scheme and :path'),
+  PROTOCOL_UNKNOWN: refused(501, 'RFC 9220 3', 'this server does not speak that :protocol'),
   HOST_INVALID: refused(400, 'RFC 9112 3.2', 'a request has exactly one valid Host header'),
   HOST_UNKNOWN: refused(421, 'RFC 9110 15.5.20', 'this server does not answer for that host'),
   REQUEST_BODY: refused(400, rfc('4.1'), 'an upgrade must not carry a body'),

@@ -22,6 +22,8 @@ export interface Limits {
   readonly maxHeaderBytes: number;
   /** Most headers of a request. Default 100. */
   readonly maxHeaders: number;
+  /** Most connections at a time over one of HTTP/2 (RFC 9113 5.1.2). Default 128. */
+  readonly maxStreams: number;
   /** Silence after which a ping is sent, give or take a fifth. Default 25 s. */
   readonly pingAfterMs: number;
   /** Silence after that ping until the peer counts as dead. Default 20 s. */
@@ -48,6 +50,7 @@ export const defaultLimits: Limits = {
   handshakeTimeoutMs: 10_000,
   maxHeaderBytes: 16 * 1024,
   maxHeaders: 100,
+  maxStreams: 128,
   pingAfterMs: 25_000,
   pingTimeoutMs: 20_000,
   closeTimeoutMs: 5_000,

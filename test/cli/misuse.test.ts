@@ -18,6 +18,7 @@ const misuses: [string, RegExp][] = [
   ['echo --protocol a,b', /subprotocols are distinct tokens/],
   ['echo --origin nonsense', /nonsense/],
   ['echo --tls-cert x.pem', /go together/],
+  ['echo --h2c --tls-cert x.pem --tls-key y.pem', /--h2c is without TLS/],
   ['echo --tls-key x.pem', /go together/],
   ['echo --tls-cert nowhere.pem --tls-key nowhere.pem', /--tls-cert: .*nowhere\.pem/],
   ['echo --tls-cert package.json --tls-key package.json', /as PEM/],

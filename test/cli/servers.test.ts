@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { describe, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { connect } from '../../dist/index.js';
 import { localCertificate } from '../faults/certificate.ts';
+import { clientFrame, serverFrame } from '../faults/raw-frames.ts';
 import { Command, startServer } from './command.ts';
 
 /** Sends a request as it stands and resolves to the head of the answer. */
@@ -97,6 +99,26 @@ describe('aperto echo', { concurrency: 2 }, () => {
     for (const fin of [false, false, true]) socket.send('a', { fin });
     const [code] = await once(socket, 'close');
     assert.equal(code, 1008);
+  });
+
+  test('takes HTTP/2 without TLS where it is asked to', async (t) => {
+    const { url } = await startServer(t, 'echo', '--h2c');
+    const session = connectHttp2(url.replace('ws:', 'http:'));
+    t.after(() => session.destroy());
+    const stream = session.request({
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':path': '/',
+      'sec-websocket-version': '13',
+    });
+    const [headers] = await once(stream, 'response');
+    assert.equal(headers[':status'], 200);
+    stream.write(clientFrame(0x81, 'over h2'));
+    const [chunk] = await once(stream, 'data');
+    assert.deepEqual(chunk, serverFrame(0x81, 'over h2'));
+    const client = new Command('connect', url, '--http2', '--execute', 'hi', '--wait', '9');
+    await client.printed(/^hi\n/);
+    assert.equal(await client.signal('SIGTERM'), 0);
   });
 
   test('speaks TLS with a certificate', async (t) => {

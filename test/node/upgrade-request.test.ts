@@ -37,7 +37,7 @@ const cases: Record<string, string[]> = {
 for (const [name, lines] of Object.entries(cases)) {
   test(`headers as node:http gives them: ${name}`, async () => {
     const request = await parsed(lines);
-    const kept = new UpgradeRequest(request);
+    const kept = new UpgradeRequest(request.url ?? '', request.rawHeaders);
     assert.deepEqual({ ...kept.headers }, { ...request.headers });
     assert.equal(kept.url, '/path?query');
     assert.equal(kept.method, 'GET');
@@ -45,7 +45,13 @@ for (const [name, lines] of Object.entries(cases)) {
 }
 
 test('nobody changes the headers for others', async () => {
-  const kept = new UpgradeRequest(await parsed(['Host: a']));
+  const kept = new UpgradeRequest('/', ['Host', 'a']);
   kept.headers.host = 'b';
   assert.equal(kept.headers.host, 'a');
+});
+
+test('of HTTP/2: the method is CONNECT, and pseudo-headers are no headers', () => {
+  const kept = new UpgradeRequest('/path', [':protocol', 'websocket', 'host', 'a']);
+  assert.equal(kept.method, 'CONNECT');
+  assert.deepEqual({ ...kept.headers }, { host: 'a' });
 });

@@ -28,14 +28,15 @@ function install(args: readonly string[], programs: readonly string[], env = {})
 }
 
 test('nothing is done where all is there', () => {
-  assert.deepEqual(install([], ['chromium', 'firefox-esr', 'squid']), { status: 0, stderr: '' });
+  const all = ['chromium', 'firefox-esr', 'squid', 'haproxy', 'nghttpx'];
+  assert.deepEqual(install([], all), { status: 0, stderr: '' });
   assert.deepEqual(install(['chromium'], ['chromium']), { status: 0, stderr: '' });
   const named = { APERTO_FIREFOX: process.execPath, APERTO_SQUID: process.execPath };
   assert.deepEqual(install(['firefox-esr', 'squid'], [], named), { status: 0, stderr: '' });
 });
 
 test('who may not install is told what is missing', () => {
-  const { status, stderr } = install([], ['chromium', 'squid']);
+  const { status, stderr } = install([], ['chromium', 'squid', 'haproxy', 'nghttpx']);
   assert.equal(status, 3);
   assert.match(stderr, /^missing: firefox-esr \(Debian: apt-get install firefox-esr .*\)\n$/);
 });

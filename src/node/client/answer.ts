@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { RefusedResponse } from '../../protocol/aperto-error.ts';
 import { apertoError } from '../../protocol/errors.ts';
 import type { Attempt } from './attempt.ts';
@@ -9,9 +9,17 @@ import { connectError } from './connect-error.ts';
 /** The most of a refusing response's body that is kept. */
 const MAX_BODY = 64 * 1024;
 
+/** The head of a response, as an IncomingMessage has it. */
+export interface ResponseHead {
+  readonly statusCode?: number | undefined;
+  readonly headers: RefusedResponse['headers'];
+  /** Name, value, name, value. */
+  readonly rawHeaders: readonly string[];
+}
+
 /** What a request was answered with. */
 export interface Answer {
-  readonly response: IncomingMessage;
+  readonly response: ResponseHead;
   /** What the connection has become; undefined where it still speaks HTTP. */
   readonly raw: RawConnection | undefined;
   /** The first part of the body; whatever could be read of it where it breaks off, or where the attempt is given up. */
@@ -81,7 +89,7 @@ export function answerTo(
 }
 
 /** What was answered in place of what was asked for, to be told in an error. */
-export function refused(response: IncomingMessage, body: string): RefusedResponse {
+export function refused(response: ResponseHead, body: string): RefusedResponse {
   return { status: response.statusCode ?? 0, headers: response.headers, body };
 }
 
@@ -92,7 +100,8 @@ export async function readRefused({ response, body, end }: Answer): Promise<Refu
   return refused(response, text);
 }
 
-function readBody(response: IncomingMessage): Promise<string> {
+/** Reads as much of a body as is kept. It never fails. */
+export function readBody(response: Readable): Promise<string> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;

@@ -31,6 +31,14 @@ export interface DialOptions extends AddressOptions {
    * `servername` where that is set.
    */
   readonly tls?: ConnectionOptions;
+  /**
+   * Whether the connection is a stream of HTTP/2 (RFC 8441) where the server offers that. Sockets to one server, with
+   * the same options of the connection, share one session. `true`: opens one where there is none; with `wss:` the
+   * server chooses by ALPN, with `ws:` it is expected to know HTTP/2 without having been asked, and may be asked a
+   * second time, over HTTP/1.1. `false`: never. INVALID_OPTION for `true` together with `agent` or
+   * `tls.ALPNProtocols`. Default: over a session that an earlier connection has opened.
+   */
+  readonly http2?: boolean;
   /** Makes the TCP or TLS connection. Default: a direct one, or one through `proxy`. */
   readonly agent?: Agent;
   /**
@@ -84,6 +92,7 @@ export function planDial(
 ): DialPlan {
   const target = parseWebSocketUrl(url);
   const { headers = {}, agent, maxRedirects = 0, tls = {}, proxyTls = {} } = options;
+  checkHttp2(options);
   const compression = resolveCompression(
     options.compression === undefined ? true : options.compression,
   );
@@ -96,14 +105,16 @@ export function planDial(
   const viaTls = proxyFor(target)?.encrypted === true;
   // An agent has certificates of its own.
   const own = target.encrypted && agent === undefined;
+  // So that what is wrong is told now.
+  requestFields({ key: '', protocols, compression, headers });
   return {
     hop: {
       target,
-      fields: requestFields({ key: '', protocols, compression, headers }),
+      headers: { ...headers },
       tls: own ? withContext('tls', tls) : tls,
     },
     options,
-    protocols,
+    protocols: [...protocols],
     limits,
     compression,
     address: checkAddressOptions(options),
@@ -112,6 +123,17 @@ export function planDial(
     proxyFor,
     proxyTls: viaTls ? withContext('proxyTls', proxyTls) : proxyTls,
   };
+}
+
+function checkHttp2({ http2, agent, tls }: DialOptions): void {
+  if (http2 !== undefined && typeof http2 !== 'boolean') {
+    throw invalidOption(`http2 is true or false, not ${String(http2)}`);
+  }
+  if (http2 !== true) return;
+  if (agent !== undefined) throw invalidOption('http2 and agent exclude each other');
+  if (tls?.ALPNProtocols !== undefined) {
+    throw invalidOption('http2 and tls.ALPNProtocols exclude each other');
+  }
 }
 
 function proxyRule({ proxy, agent }: DialOptions, target: Target): DialPlan['proxyFor'] {

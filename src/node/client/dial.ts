@@ -1,5 +1,6 @@
-import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { ApertoError } from '../../protocol/aperto-error.ts';
 import { connectionSettings } from '../../protocol/connection-settings.ts';
 import { apertoError } from '../../protocol/errors.ts';
 import {
@@ -8,9 +9,11 @@ import {
 } from '../../protocol/extensions/compression-counters.ts';
 import { acceptFor, createKey } from '../../protocol/handshake/accept-key.ts';
 import { checkResponse } from '../../protocol/handshake/client-handshake.ts';
+import { checkConnected } from '../../protocol/handshake/extended-connect.ts';
 import { HeaderFields } from '../../protocol/handshake/header-fields.ts';
 import { agreedSettings } from '../compression/node-compression.ts';
 import { deadline } from '../deadline.ts';
+import { resetStream } from '../http2-stream.ts';
 import { nodePlatform } from '../node-platform.ts';
 import { trySharedReads } from '../shared-read-buffer.ts';
 import type { DriverSettings } from '../stream-driver.ts';
@@ -18,7 +21,11 @@ import { onAbort } from './abort-listener.ts';
 import { type Answer, type RawConnection, readRefused, refused } from './answer.ts';
 import { Attempt } from './attempt.ts';
 import type { DialPlan } from './dial-plan.ts';
+import { findSession } from './http2-pool.ts';
+import { askOverHttp2 } from './http2-request.ts';
+import { SharedSession } from './http2-session.ts';
 import { ask } from './opening-request.ts';
+import type { HttpProxy } from './proxy.ts';
 import { type Hop, locationsOf, nextHop } from './redirects.ts';
 
 export { type DialOptions, type DialPlan, planDial } from './dial-plan.ts';
@@ -62,17 +69,54 @@ export async function dial(plan: DialPlan, signal?: AbortSignal): Promise<Dialle
 
 /** Asks, and asks elsewhere where it is told to. */
 async function shakeHands(plan: DialPlan, attempt: Attempt): Promise<Dialled> {
-  const { agent } = plan.options;
   let { hop } = plan;
   for (let left = plan.maxRedirects; ; left--) {
-    const proxy = plan.proxyFor(hop.target);
-    const { sharedReadBuffer = agent === undefined && proxy === undefined } = plan.options;
-    if (sharedReadBuffer && !hop.target.encrypted) await trySharedReads();
-    const key = createKey(nodePlatform);
-    const answer = await ask(plan, hop, proxy, key, attempt);
-    const { response, raw } = answer;
-    if (raw !== undefined) return judged(plan, key, response, raw, sharedReadBuffer);
-    hop = await redirected(plan, hop, left, answer);
+    const asked = await askFor(plan, hop, attempt);
+    const { raw } = asked.answer;
+    if (raw !== undefined) return judged(plan, asked, raw);
+    hop = await redirected(plan, hop, left, asked.answer);
+  }
+}
+
+/** An answer to the opening handshake. */
+interface Asked {
+  readonly answer: Answer;
+  /** What the answer has to accept; undefined over HTTP/2. */
+  readonly accept: string | undefined;
+  readonly sharedReadBuffer: boolean;
+}
+
+/** Asks over HTTP/2 where that can be, else over HTTP/1.1. */
+async function askFor(plan: DialPlan, hop: Hop, attempt: Attempt): Promise<Asked> {
+  const { agent, http2 } = plan.options;
+  const proxy = plan.proxyFor(hop.target);
+  const mayBeHttp2 = http2 !== false && agent === undefined;
+  const found = mayBeHttp2 ? await askedOverHttp2(plan, hop, proxy, attempt) : undefined;
+  if (found !== undefined && 'answer' in found) return found;
+  const { sharedReadBuffer = agent === undefined && proxy === undefined } = plan.options;
+  if (sharedReadBuffer && !hop.target.encrypted) await trySharedReads();
+  const key = createKey(nodePlatform);
+  const answer = await ask(plan, hop, proxy, key, attempt, found);
+  return { answer, accept: acceptFor(key, nodePlatform), sharedReadBuffer };
+}
+
+/** The answer over HTTP/2. Where it must be HTTP/1.1: a connection for that, if there is one. */
+async function askedOverHttp2(
+  plan: DialPlan,
+  hop: Hop,
+  proxy: HttpProxy | undefined,
+  attempt: Attempt,
+): Promise<Asked | Socket | undefined> {
+  for (let isAgain = false; ; isAgain = true) {
+    const session = await findSession(plan, hop, proxy, attempt);
+    if (!(session instanceof SharedSession)) return session;
+    const answer = await askOverHttp2(plan, hop, session, attempt);
+    if (!(answer instanceof ApertoError)) {
+      return { answer, accept: undefined, sharedReadBuffer: false };
+    }
+    // RFC 9113 8.7: what was refused may be asked again.
+    if (isAgain) throw answer;
+    session.retire();
   }
 }
 
@@ -101,17 +145,20 @@ async function redirected(
 /** The connection, if the answer to the opening handshake is as it must be. */
 function judged(
   { protocols, compression, limits }: DialPlan,
-  key: string,
-  response: IncomingMessage,
+  { answer: { response }, accept, sharedReadBuffer }: Asked,
   { socket, head }: RawConnection,
-  sharedReadBuffer: boolean,
 ): Dialled {
-  const answer = checkResponse(
-    { status: response.statusCode ?? 0, fields: new HeaderFields(response.rawHeaders) },
-    { accept: acceptFor(key, nodePlatform), protocols, compression },
-  );
+  const given = {
+    status: response.statusCode ?? 0,
+    fields: new HeaderFields(response.rawHeaders),
+  };
+  const expected = { protocols, compression };
+  const answer =
+    accept === undefined
+      ? checkConnected(given, expected)
+      : checkResponse(given, { ...expected, accept });
   if ('reject' in answer) {
-    socket.destroy();
+    resetStream(socket);
     throw apertoError(answer.reject, { response: refused(response, '') });
   }
   const { protocol, extensions, agreement } = answer;

@@ -4,6 +4,7 @@ import { ConnectionState } from '../../protocol/connection-state.ts';
 import { apertoError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages/message-assembler.ts';
 import { encodeCloseReason } from '../data.ts';
+import { resetStream } from '../http2-stream.ts';
 import { nextTurn } from '../next-turn.ts';
 import type { DriverSettings } from '../stream-driver.ts';
 import { StreamDriver } from '../stream-driver.ts';
@@ -159,7 +160,7 @@ export function dialLink(
     const dialled = await dial(plan, signal);
     // WHATWG WebSockets 2.2: who offers subprotocols wants one of them.
     if (protocols.length > 0 && dialled.protocol === '') {
-      dialled.socket.destroy();
+      resetStream(dialled.socket);
       throw apertoError('SUBPROTOCOL_MISSING', { detail: protocols.join(', ') });
     }
     return new LinkSession(dialled, handlers);

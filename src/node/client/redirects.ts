@@ -1,14 +1,14 @@
-import type { IncomingMessage } from 'node:http';
 import type { ConnectionOptions } from 'node:tls';
 import { HeaderFields } from '../../protocol/handshake/header-fields.ts';
 import { asciiLowerCase } from '../../protocol/handshake/header-syntax.ts';
+import type { ResponseHead } from './answer.ts';
 import { parseWebSocketUrl, type Target } from './websocket-url.ts';
 
 /** Where a request goes, and what of the application's goes with it. */
 export interface Hop {
   readonly target: Target;
-  /** The header fields, all but the key's. */
-  readonly fields: Readonly<Record<string, string>>;
+  /** The application's headers. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly tls: ConnectionOptions;
 }
 
@@ -19,14 +19,14 @@ const statuses: ReadonlySet<number | undefined> = new Set([301, 302, 303, 307, 3
 export function locationsOf({
   statusCode,
   rawHeaders,
-}: IncomingMessage): readonly string[] | undefined {
+}: ResponseHead): readonly string[] | undefined {
   if (!statuses.has(statusCode)) return undefined;
   const locations = new HeaderFields(rawHeaders).values('location');
   return locations.length === 0 ? undefined : locations;
 }
 
 /** Where a redirect leads; why it is not followed, as text. */
-export function nextHop({ target, fields, tls }: Hop, locations: readonly string[]): Hop | string {
+export function nextHop({ target, headers, tls }: Hop, locations: readonly string[]): Hop | string {
   const [location = '', another] = locations;
   if (another !== undefined) return 'there are two locations';
   const base = urlOf(target);
@@ -42,17 +42,17 @@ export function nextHop({ target, fields, tls }: Hop, locations: readonly string
   if (url.protocol === 'ws:' && target.encrypted) return 'from wss: to ws:';
   if (url.username !== '' || url.password !== '') return 'to a URL with a user or password';
   if (url.origin === base.origin) {
-    return { target: { ...target, path: url.pathname + url.search }, fields, tls };
+    return { target: { ...target, path: url.pathname + url.search }, headers, tls };
   }
   return {
     target: parseWebSocketUrl(url),
-    fields: publicFields(fields),
+    headers: publicHeaders(headers),
     tls: publicOptions(tls),
   };
 }
 
 /** The URL that the server knows of itself. Over a Unix socket it is asked as localhost. */
-function urlOf({ encrypted, host = 'localhost', port = 80, path }: Target): URL {
+export function urlOf({ encrypted, host = 'localhost', port = 80, path }: Target): URL {
   const bracketed = host.includes(':') ? `[${host}]` : host;
   return new URL(`${encrypted ? 'wss' : 'ws'}://${bracketed}:${port}${path}`);
 }
@@ -65,9 +65,9 @@ const confidential: ReadonlySet<string> = new Set([
   'proxy-authorization',
 ]);
 
-function publicFields(fields: Hop['fields']): Hop['fields'] {
+function publicHeaders(headers: Hop['headers']): Hop['headers'] {
   return Object.fromEntries(
-    Object.entries(fields).filter(([name]) => !confidential.has(asciiLowerCase(name))),
+    Object.entries(headers).filter(([name]) => !confidential.has(asciiLowerCase(name))),
   );
 }
 

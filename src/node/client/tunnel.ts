@@ -15,6 +15,7 @@ function authority({ host, port }: TcpEndpoint): string {
 /**
  * Opens a tunnel through a proxy (RFC 9110 9.3.6). Where that fails, or `attempt` is given up first, nothing is left of
  * the connection.
+ * @param speaksFirst whether the server may speak at once, as one of HTTP/2 does (RFC 9113 3.4).
  * @throws {ApertoError} CONNECT_FAILED, CERTIFICATE_NAME; PROXY_REFUSED with `response`; INVALID_OPTION for what
  * Node refuses. Why the attempt was given up.
  */
@@ -23,6 +24,7 @@ export async function openTunnel(
   proxy: HttpProxy,
   target: TcpEndpoint,
   attempt: Attempt,
+  speaksFirst: boolean,
 ): Promise<Socket> {
   const tls = proxy.encrypted ? withContext('proxyTls', proxyTls) : proxyTls;
   const socket = openSocket(proxy, address, tls);
@@ -50,7 +52,8 @@ export async function openTunnel(
   };
   if (raw === undefined || statusCode < 200 || statusCode > 299)
     throw refuse(`status ${statusCode}`);
-  // No server of HTTP or TLS speaks before it is spoken to, so this is not a tunnel to one.
-  if (head.length > 0) throw refuse('more came than its answer');
+  // No server of HTTP/1.1 or TLS speaks before it is spoken to, so this is not a tunnel to one.
+  if (head.length > 0 && !speaksFirst) throw refuse('more came than its answer');
+  if (head.length > 0) socket.unshift(head);
   return socket;
 }

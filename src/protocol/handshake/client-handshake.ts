@@ -44,15 +44,26 @@ const reserved: ReadonlySet<string> = new Set([
  * and -Version.
  */
 export function requestFields(offer: HandshakeOffer): Record<string, string> {
-  const { key, protocols, compression, headers } = offer;
+  return {
+    ...offeredFields(offer),
+    // RFC 6455 4.1 (5) to (7): Upgrade, Connection and the key.
+    Upgrade: 'websocket',
+    Connection: 'Upgrade',
+    'Sec-WebSocket-Key': offer.key,
+  };
+}
+
+/**
+ * The application's headers, the version and what is offered; the same whatever carries the handshake.
+ * @throws {ApertoError} as `requestFields`
+ */
+export function offeredFields(offer: Omit<HandshakeOffer, 'key'>): Record<string, string> {
+  const { protocols, compression, headers } = offer;
   checkHeaders(headers, reserved);
   const offered = checkProtocols(protocols).join(', ');
   return {
     ...headers,
-    // RFC 6455 4.1 (5) to (7), (9): Upgrade, Connection, the key and the version.
-    Upgrade: 'websocket',
-    Connection: 'Upgrade',
-    'Sec-WebSocket-Key': key,
+    // RFC 6455 4.1 (9): the version.
     'Sec-WebSocket-Version': '13',
     // RFC 6455 4.1 (10): the subprotocols, only where there are any.
     ...(offered === '' ? {} : { 'Sec-WebSocket-Protocol': offered }),
@@ -102,6 +113,15 @@ export function checkResponse(
   if (!fields.hasToken('connection', 'upgrade')) return { reject: 'RESPONSE_CONNECTION' };
   // RFC 6455 4.1, response (4): Sec-WebSocket-Accept answers our key; 11.3.3: it comes once.
   if (fields.single('sec-websocket-accept') !== accept) return { reject: 'ACCEPT_INVALID' };
+  return agreedFields(fields, protocols, compression);
+}
+
+/** Judges what an answer has agreed on; the same whatever carries the handshake. */
+export function agreedFields(
+  fields: HeaderFields,
+  protocols: readonly string[],
+  compression: ResolvedCompression | undefined,
+): HandshakeResult | { readonly reject: ErrorCode } {
   // RFC 6455 4.1, response (5): no extension that was not offered. An empty header is taken for none.
   const lines = fields.values('sec-websocket-extensions').filter((line) => line !== '');
   const accepted = parseExtensions(lines);

@@ -8,7 +8,7 @@ import {
 import type { Platform } from '../platform.ts';
 import { acceptFor, isValidKey } from './accept-key.ts';
 import type { HeaderFields } from './header-fields.ts';
-import { hostAllowed, parseHost } from './host.ts';
+import { type Host, hostAllowed, parseHost } from './host.ts';
 import { type OriginPolicy, originAllowed } from './origin.ts';
 import { chooseProtocol, parseProtocols } from './subprotocols.ts';
 
@@ -36,14 +36,18 @@ export interface UpgradeRules {
   readonly compression: ResolvedCompression | undefined;
 }
 
-/** An upgrade that may go on. */
-export interface Acceptance {
-  /** The value of Sec-WebSocket-Accept. */
-  readonly accept: string;
+/** What client and server come to agree on. */
+export interface Agreed {
   /** The subprotocol chosen; '' for none. */
   readonly protocol: string;
   /** The offer of permessage-deflate that is accepted; undefined for none. */
   readonly deflate: AcceptedOffer | undefined;
+}
+
+/** An upgrade that may go on. */
+export interface Acceptance extends Agreed {
+  /** The value of Sec-WebSocket-Accept. */
+  readonly accept: string;
 }
 
 /** An upgrade that is refused, with what HTTP answers to it. */
@@ -101,13 +105,8 @@ export function checkUpgrade(
   // RFC 6455 4.2.1 (2), RFC 9112 3.2: Host exactly once, and valid.
   const host = parseHost(fields.single('host') ?? '');
   if (host === undefined) return refusal('HOST_INVALID');
-  // RFC 9110 7.4: a request for a host that is not ours is misdirected (DNS rebinding).
-  if (rules.hosts !== undefined && !hostAllowed(host, rules.hosts, rules.encrypted)) {
-    return refusal('HOST_UNKNOWN');
-  }
-  // RFC 6455 4.1: the handshake has no body; its bytes could be taken for frames.
-  const hasLength = fields.values('content-length').some((length) => length !== '0');
-  if (hasLength || fields.values('transfer-encoding').length > 0) return refusal('REQUEST_BODY');
+  const misdirected = checkTarget(fields, host, rules);
+  if (misdirected !== undefined) return misdirected;
 
   // RFC 6455 4.2.1 (3): Upgrade contains `websocket`.
   if (!asksForWebSocket(fields)) return refusal('UPGRADE_MISSING');
@@ -119,6 +118,28 @@ export function checkUpgrade(
   const key = fields.single('sec-websocket-key');
   if (key === undefined || !isValidKey(key)) return refusal('KEY_INVALID');
 
+  const agreed = agreeOn(fields, host, rules);
+  return 'reject' in agreed ? agreed : { ...agreed, accept: acceptFor(key, platform) };
+}
+
+/** Judges a request's host, where a list of them is set, and whether it has a body. */
+export function checkTarget(
+  fields: HeaderFields,
+  host: Host,
+  rules: UpgradeRules,
+): Refusal | undefined {
+  // RFC 9110 7.4: a request for a host that is not ours is misdirected (DNS rebinding).
+  if (rules.hosts !== undefined && !hostAllowed(host, rules.hosts, rules.encrypted)) {
+    return refusal('HOST_UNKNOWN');
+  }
+  // RFC 6455 4.1: the handshake has no body; its bytes could be taken for frames.
+  const hasLength = fields.values('content-length').some((length) => length !== '0');
+  if (hasLength || fields.values('transfer-encoding').length > 0) return refusal('REQUEST_BODY');
+  return undefined;
+}
+
+/** Judges what the fields offer and where the request comes from; the same whatever carries the handshake. */
+export function agreeOn(fields: HeaderFields, host: Host, rules: UpgradeRules): Agreed | Refusal {
   // RFC 6455 4.2.1 (8): the subprotocols offered, if any.
   const offered = parseProtocols(fields.values('sec-websocket-protocol'));
   if (offered === undefined) return refusal('PROTOCOL_HEADER_INVALID');
@@ -131,7 +152,6 @@ export function checkUpgrade(
   }
   const { compression } = rules;
   return {
-    accept: acceptFor(key, platform),
     protocol: chooseProtocol(offered, rules.protocols),
     deflate: compression && acceptOffers(extensions, compression),
   };

@@ -1,0 +1,17 @@
+import type { Http2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
+
+/** RFC 9113 7: the stream is no longer needed. */
+const CANCEL = 0x8;
+
+/** Whether it is a stream of HTTP/2; without node:http2, which most processes need not load. */
+export function isHttp2Stream(stream: Duplex): stream is Http2Stream {
+  return 'rstCode' in stream;
+}
+
+/** Ends a stream at once, in both directions. */
+export function resetStream(stream: Duplex): void {
+  // RFC 8441 5: what is a reset of a TCP connection is RST_STREAM with CANCEL over HTTP/2.
+  if (isHttp2Stream(stream) && !stream.closed) stream.close(CANCEL);
+  stream.destroy();
+}
