@@ -1,7 +1,8 @@
 import type { Http2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 
-/** RFC 9113 7: the stream is no longer needed. */
+/** RFC 9113 7: nothing went wrong; the stream is no longer needed. */
+const NO_ERROR = 0x0;
 const CANCEL = 0x8;
 
 /** Whether it is a stream of HTTP/2; without node:http2, which most processes need not load. */
@@ -14,4 +15,15 @@ export function resetStream(stream: Duplex): void {
   // RFC 8441 5: what is a reset of a TCP connection is RST_STREAM with CANCEL over HTTP/2.
   if (isHttp2Stream(stream) && !stream.closed) stream.close(CANCEL);
   stream.destroy();
+}
+
+/**
+ * Ends our direction of a stream, and as a server the other as well once that is out: some peers forget theirs.
+ */
+export function endStream(stream: Duplex, isServer: boolean): void {
+  if (stream.writableEnded) return;
+  stream.end();
+  if (!isServer || !isHttp2Stream(stream)) return;
+  // RFC 9113 8.1: a server that has said all may do so. Not at once: the reset would overtake what is on its way out.
+  stream.once('finish', () => setImmediate(() => stream.close(NO_ERROR)));
 }

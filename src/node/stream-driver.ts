@@ -6,7 +6,7 @@ import type { ConnectionSettings } from '../protocol/connection-settings.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import { heartbeat, Timed } from './heartbeat.ts';
-import { isHttp2Stream, resetStream } from './http2-stream.ts';
+import { endStream, isHttp2Stream, resetStream } from './http2-stream.ts';
 import { nextTurn } from './next-turn.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
 import { canBeTakenOver, sharedReading, takeOver } from './shared-read-buffer.ts';
@@ -262,7 +262,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   #endStream(): void {
-    if (!this.#stream.writableEnded) this.#stream.end();
+    endStream(this.#stream, this.settings.isServer);
   }
 
   destroyTransport(): void {

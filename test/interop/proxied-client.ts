@@ -19,7 +19,7 @@ import { Mailbox } from '../node/connections.ts';
 import { type TheirClose, theirClient } from './ws-peer.ts';
 
 /** A connection through a proxy, whoever made it. */
-export interface ProxiedConnection {
+interface ProxiedConnection {
   readonly protocol: string;
   readonly messages: Mailbox<string | Buffer>;
   readonly pings: Mailbox<string>;
@@ -33,7 +33,7 @@ export interface ProxiedConnection {
   cut(): void;
 }
 
-export interface Asked {
+interface Asked {
   readonly path?: string;
   readonly protocols?: readonly string[];
   readonly origin?: string;
