@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A browser that tests drive. Its windows share what one person's windows share. */
@@ -105,26 +103,4 @@ export class BrowserWindow {
 
 function find(selector: string): string {
   return `document.querySelector(${JSON.stringify(selector)})`;
-}
-
-/** The program of that name: what the variable says, or where PATH has it. */
-export function findProgram(name: string, variable: string): string | undefined {
-  const given = process.env[variable];
-  if (given !== undefined && given !== '') return given;
-  return (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
-
-export function skipWithout(program: string | undefined, name: string): string | false {
-  if (program !== undefined) return false;
-  return `${name} is not installed (scripts/install-test-tools.sh installs it on Debian)`;
 }

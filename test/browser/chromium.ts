@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { chromium as playwright } from 'playwright-core';
+import { findProgram, skipWithout } from '../installed-program.ts';
 import {
   type Browser,
   type BrowserKind,
   BrowserWindow,
   type ConsoleEntry,
-  findProgram,
-  skipWithout,
 } from './browser-window.ts';
 
 const program = findProgram('chromium', 'APERTO_CHROMIUM');
@@ -22,7 +21,7 @@ const quiet = [
 
 export const chromium: BrowserKind = {
   name: 'Chromium',
-  skip: skipWithout(program, 'chromium'),
+  skip: skipWithout('chromium', program),
   launch,
 };
 

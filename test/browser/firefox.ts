@@ -7,15 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findProgram, skipWithout } from '../installed-program.ts';
 import { BidiSession, field, textField } from './bidi-session.ts';
 import {
   type Browser,
   type BrowserKind,
   BrowserWindow,
   type ConsoleEntry,
-  findProgram,
   type Key,
-  skipWithout,
 } from './browser-window.ts';
 
 const program = findProgram('firefox-esr', 'APERTO_FIREFOX');
@@ -40,7 +39,7 @@ user_pref('toolkit.telemetry.server', 'data:,');
 
 export const firefox: BrowserKind = {
   name: 'Firefox',
-  skip: skipWithout(program, 'firefox-esr'),
+  skip: skipWithout('firefox-esr', program),
   launch,
 };
 

@@ -76,12 +76,12 @@ const routes = (opened: Mailbox<Peer>) => ({
   '/others': { origins: ['https://elsewhere.test'] },
 });
 
-async function starting(t: TestContext, closeTimeoutMs = 60_000): Promise<Ends> {
+async function starting(t: TestContext): Promise<Ends> {
   const opened = new Mailbox<Peer>();
   const server = await serve({
     tls: await localCertificate(),
     compression: true,
-    limits: { closeTimeoutMs },
+    limits: { closeTimeoutMs: 60_000 },
     routes: routes(opened),
     request: (_, response) => {
       response.setHeader('Content-Type', 'text/html');

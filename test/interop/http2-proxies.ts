@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { localCertificate } from '../faults/certificate.ts';
-import { findProgram, type ProxyProgram, RunningProxy, skipWithout } from './proxy-program.ts';
+import { findProgram, skipWithout } from '../installed-program.ts';
+import { type ProxyProgram, RunningProxy } from './proxy-program.ts';
 
 /** What the proxy speaks to the server behind it. */
 export type Behind = 'http/1.1' | 'h2c' | 'h2';

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { findIn, findProgram, RunningProxy, skipWithout } from './proxy-program.ts';
+import { findIn, findProgram, skipWithout } from '../installed-program.ts';
+import { RunningProxy } from './proxy-program.ts';
 
 const program = findProgram('squid', 'APERTO_SQUID');
 // What squid itself starts is beside libraries.
