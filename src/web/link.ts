@@ -55,14 +55,17 @@ export interface LinkHandlers {
 }
 
 /** An attempt to connect. Rejects with why it failed, or the signal's reason. */
-export type Attempt = (handlers: LinkHandlers, signal: AbortSignal) => Promise<Link>;
+export type Attempt<Handlers = LinkHandlers, L = Link> = (
+  handlers: Handlers,
+  signal: AbortSignal,
+) => Promise<L>;
 
 /**
  * Plans an attempt.
  * @throws {ApertoError} for misuse: INVALID_URL, INVALID_PROTOCOL, INVALID_HEADER, INVALID_OPTION
  */
-export type Dial<Options> = (
+export type Dial<Options, Handlers = LinkHandlers, L = Link> = (
   url: string,
   protocols: readonly string[],
   options: Options,
-) => Attempt;
+) => Attempt<Handlers, L>;
