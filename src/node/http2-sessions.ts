@@ -6,6 +6,7 @@ import type {
   ServerHttp2Stream,
 } from 'node:http2';
 import type { Server as NetServer } from 'node:net';
+import { closeOnceFinished, endStream } from './http2-stream.ts';
 import { Http2Upgrade } from './http2-upgrade.ts';
 
 /** How long a session of ours may be without a stream. Browsers keep one for their next request. */
@@ -22,8 +23,7 @@ interface Http2Side {
 /** The sessions of an HTTP server that speaks HTTP/2, and the streams on them that ask for WebSocket. */
 export class Http2Sessions {
   readonly #http: NetServer;
-  readonly #ownsHttp: boolean;
-  /** How many streams each session has. */
+  /** How many streams each session has, where the server is ours. Those of an application are its own to end. */
   readonly #sessions = new Map<ServerHttp2Session, number>();
   readonly #onSession = (session: ServerHttp2Session): void => {
     this.#sessions.set(session, 0);
@@ -32,7 +32,6 @@ export class Http2Sessions {
       stream.on('close', () => this.#count(session, -1));
     });
     session.on('close', () => this.#sessions.delete(session));
-    if (!this.#ownsHttp) return;
     // Counted from the last that happened on it, and so from the end of its last stream.
     session.setTimeout(IDLE_MS, () => {
       if (this.#sessions.get(session) !== 0) return;
@@ -52,8 +51,9 @@ export class Http2Sessions {
     const isAlone = this.#http.listenerCount('connect') === 1;
     if (!isAlone || headers[':protocol'] !== undefined) return;
     response.statusCode = 405;
-    // The client's side of it would stay open. Not at once: in some versions of Node the reset would overtake the head.
-    response.end(() => setImmediate(() => response.stream.close()));
+    // The client's side of it would stay open.
+    closeOnceFinished(response.stream);
+    response.end();
   };
 
   /** @param ask is asked for each extended CONNECT; false where it is not for us. */
@@ -63,7 +63,6 @@ export class Http2Sessions {
     ask: (asked: Http2Upgrade) => boolean,
   ) {
     this.#http = http;
-    this.#ownsHttp = ownsHttp;
     this.#onStream = (stream, headers, _flags, rawHeaders) => {
       // RFC 8441 4: `:protocol` makes a CONNECT an extended one.
       if (headers[':method'] !== 'CONNECT' || headers[':protocol'] === undefined) return;
@@ -72,20 +71,19 @@ export class Http2Sessions {
       if (isOurs || http.listenerCount('stream') > 2 || http.listenerCount('connect') > 1) return;
       if (!stream.destroyed && !stream.headersSent) {
         stream.respond({ ':status': 404 });
-        stream.end(() => setImmediate(() => stream.close()));
+        endStream(stream, true);
       }
     };
     if (http.updateSettings === undefined) return;
     // RFC 8441 3: clients may use extended CONNECT only where this was said.
     http.updateSettings({ enableConnectProtocol: true });
-    http.on('session', this.#onSession);
+    if (ownsHttp) http.on('session', this.#onSession);
     http.on('stream', this.#onStream);
     http.on('connect', this.#onConnect);
   }
 
   /** Leaves streams to others. */
   stop(): void {
-    this.#http.off('session', this.#onSession);
     this.#http.off('stream', this.#onStream);
     this.#http.off('connect', this.#onConnect);
   }

@@ -23,7 +23,11 @@ export function resetStream(stream: Duplex): void {
 export function endStream(stream: Duplex, isServer: boolean): void {
   if (stream.writableEnded) return;
   stream.end();
-  if (!isServer || !isHttp2Stream(stream)) return;
-  // RFC 9113 8.1: a server that has said all may do so. Not at once: the reset would overtake what is on its way out.
+  if (isServer && isHttp2Stream(stream)) closeOnceFinished(stream);
+}
+
+/** Has the other direction of a stream end too, once all of ours is out; a server that has said all may (RFC 9113 8.1). */
+export function closeOnceFinished(stream: Http2Stream): void {
+  // Not at once: the reset would overtake what is on its way out, in some versions of Node a head without a body.
   stream.once('finish', () => setImmediate(() => stream.close(NO_ERROR)));
 }

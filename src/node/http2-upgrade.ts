@@ -4,6 +4,7 @@ import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { asciiLowerCase } from '../protocol/handshake/header-syntax.ts';
 import type { Agreed, Refusal } from '../protocol/handshake/server-handshake.ts';
 import { checkRefusal } from '../protocol/handshake/server-response.ts';
+import { closeOnceFinished } from './http2-stream.ts';
 import { UpgradeRequest } from './upgrade-request.ts';
 import type { AskedUpgrade, RouteRules } from './upgrades.ts';
 
@@ -74,8 +75,7 @@ export class Http2Upgrade implements AskedUpgrade {
     const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS);
     timer.unref();
     stream.on('close', () => clearTimeout(timer));
-    // Not at once: in some versions of Node the reset would overtake a head without a body.
-    stream.on('finish', () => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR)));
+    closeOnceFinished(stream);
     stream.resume();
   }
 

@@ -73,6 +73,23 @@ for (const tls of [false, true]) {
       await raw.expectFrame(TEXT, 'over 1.1');
     });
 
+    test('closing cuts peers off, and leaves the sessions to the server', async (t) => {
+      const opened = new Mailbox<Peer>();
+      const routes = { '/': { open: opened.put } };
+      const { port, server } = await attached(t, tls, { routes }, (http) => {
+        http.on('request', (_, response) => response.end('page'));
+      });
+      const client = await dialHttp2(t, port, tls);
+      await client.open();
+      const peer = await opened.next();
+      // The client never answers the close frame.
+      await within('close', server.close({ timeoutMs: 50 }));
+      assert.equal(peer.state, 'closed');
+      const request = client.session.request({ ':path': '/' });
+      const [headers] = await within('the answer', once(request, 'response'));
+      assert.equal(headers[':status'], 200);
+    });
+
     test('what is no extended CONNECT stays with the server', async (t) => {
       const { port } = await attached(t, tls, { routes: { '/': {} } }, (http) => {
         http.on('request', (_, response) => response.end('page'));
