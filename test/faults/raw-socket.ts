@@ -51,10 +51,40 @@ export class Head {
   }
 }
 
+/** What has arrived and was not read. It grows by doubling: a large frame costs no more a byte than a small one. */
+class Unread {
+  #store: Buffer = Buffer.alloc(0);
+  #start = 0;
+  #end = 0;
+
+  get bytes(): Buffer {
+    return this.#store.subarray(this.#start, this.#end);
+  }
+
+  append(chunk: Buffer): void {
+    const unread = this.bytes;
+    if (this.#end + chunk.length > this.#store.length) {
+      // What was cut stays with those who have it.
+      this.#store = Buffer.allocUnsafe(2 * (unread.length + chunk.length));
+      unread.copy(this.#store);
+      this.#start = 0;
+      this.#end = unread.length;
+    }
+    chunk.copy(this.#store, this.#end);
+    this.#end += chunk.length;
+  }
+
+  cut(size: number): Buffer {
+    const cut = this.bytes.subarray(0, size);
+    this.#start += cut.length;
+    return cut;
+  }
+}
+
 /** One end of a connection, read by hand. Every wait has a deadline and says what it waited for. */
 export class RawSocket {
   readonly socket: Socket;
-  #bytes: Buffer = Buffer.alloc(0);
+  readonly #unread = new Unread();
   /** How the other side has ended. */
   #ending: 'fin' | 'reset' | undefined = undefined;
   #changed: () => void = () => {};
@@ -64,7 +94,7 @@ export class RawSocket {
     this.socket = socket;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => {
-      this.#bytes = Buffer.concat([this.#bytes, chunk]);
+      this.#unread.append(chunk);
       this.#changed();
     });
     socket.on('end', () => {
@@ -110,8 +140,9 @@ export class RawSocket {
   }
 
   #shown(): string {
-    const shown = this.#bytes.subarray(0, 200);
-    return `${this.#bytes.length} bytes, ${this.#ending ?? 'open'}: ${shown.toString('hex')} ${JSON.stringify(shown.toString('latin1'))}`;
+    const { bytes } = this.#unread;
+    const shown = bytes.subarray(0, 200);
+    return `${bytes.length} bytes, ${this.#ending ?? 'open'}: ${shown.toString('hex')} ${JSON.stringify(shown.toString('latin1'))}`;
   }
 
   async #until(what: string, isThere: () => boolean): Promise<void> {
@@ -126,32 +157,26 @@ export class RawSocket {
     await within(() => `${what}; unread: ${this.#shown()}`, arrived());
   }
 
-  #cut(size: number): Buffer {
-    const cut = this.#bytes.subarray(0, size);
-    this.#bytes = this.#bytes.subarray(size);
-    return cut;
-  }
-
   /** The head of an HTTP message, without its empty line. */
   async readHead(): Promise<Head> {
-    await this.#until('the end of a head', () => this.#bytes.includes('\r\n\r\n'));
-    const end = this.#bytes.indexOf('\r\n\r\n');
-    return new Head(this.#cut(end + 4).toString('latin1', 0, end));
+    await this.#until('the end of a head', () => this.#unread.bytes.includes('\r\n\r\n'));
+    const end = this.#unread.bytes.indexOf('\r\n\r\n');
+    return new Head(this.#unread.cut(end + 4).toString('latin1', 0, end));
   }
 
   async readBytes(count: number): Promise<Buffer> {
-    await this.#until(`${count} bytes`, () => this.#bytes.length >= count);
-    return this.#cut(count);
+    await this.#until(`${count} bytes`, () => this.unread >= count);
+    return this.#unread.cut(count);
   }
 
   async readFrame(): Promise<RawFrame> {
     let frame: RawFrame | undefined;
     await this.#until('a frame', () => {
-      frame = readFrame(this.#bytes);
+      frame = readFrame(this.#unread.bytes);
       return frame !== undefined;
     });
     const { size } = frame as unknown as RawFrame;
-    this.#cut(size);
+    this.#unread.cut(size);
     return frame as unknown as RawFrame;
   }
 
@@ -181,25 +206,25 @@ export class RawSocket {
   async ending(): Promise<'fin' | 'reset'> {
     const unread = (): string => `the end; unread: ${this.#shown()}`;
     await this.#until('the end', () => this.#ending !== undefined);
-    assert.equal(this.#bytes.length, 0, unread());
+    assert.equal(this.unread, 0, unread());
     return this.#ending as 'fin' | 'reset';
   }
 
   /** How many bytes are there that were not read. */
   get unread(): number {
-    return this.#bytes.length;
+    return this.#unread.bytes.length;
   }
 
   /** Throws away what has arrived and arrives until the end. */
   async drain(): Promise<'fin' | 'reset'> {
     await this.#until('the end', () => this.#ending !== undefined);
-    this.#bytes = Buffer.alloc(0);
+    this.#unread.cut(this.unread);
     return this.#ending as 'fin' | 'reset';
   }
 
   /** All that arrives until the end, as text. */
   async drainText(): Promise<string> {
     await this.#until('the end', () => this.#ending !== undefined);
-    return this.#cut(this.#bytes.length).toString('latin1');
+    return this.#unread.cut(this.unread).toString('latin1');
   }
 }

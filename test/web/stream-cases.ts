@@ -317,8 +317,8 @@ export const streamCases: readonly StreamCase[] = [
   ...streamEndCases,
 ];
 
-/** A case in which nothing happens for so long will see nothing more. */
-const PATIENCE_MS = 3_000;
+/** A case in which nothing happens for so long will see nothing more; some move 16 MiB. */
+const PATIENCE_MS = 10_000;
 
 /** What each case saw, by its name. */
 export async function observe(
