@@ -84,6 +84,8 @@ export type ErrorCode =
   | 'INVALID_HEADER'
   | 'INVALID_CONTROL_PAYLOAD'
   | 'INVALID_TOPIC'
+  | 'TOO_MANY_TOPICS'
+  | 'ENGINE_AWAY'
   | 'MESSAGES_TAKEN';
 
 /** A row for each code. */
@@ -203,7 +205,12 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   // Misuse by the application: thrown
   INVALID_HEADER: local('RFC 9110 5.5', 'a header has a character that it must not have'),
   INVALID_CONTROL_PAYLOAD: local(rfc('5.5'), 'a ping or pong carries at most 125 bytes'),
-  INVALID_TOPIC: local('', 'a topic is a non-empty string'),
+  INVALID_TOPIC: local(
+    '',
+    'a topic is a string of well-formed Unicode, neither empty nor too long',
+  ),
+  TOO_MANY_TOPICS: local('', 'the peer is subscribed to as many topics as it may be'),
+  ENGINE_AWAY: network('', 'the engine that topics are carried by cannot be reached'),
   MESSAGES_TAKEN: local('', 'the messages of this peer are being read already'),
 };
 
