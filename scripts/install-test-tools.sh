@@ -15,6 +15,8 @@ tools=(
   'squid|APERTO_SQUID|squid'
   'haproxy|APERTO_HAPROXY|haproxy'
   'nghttpx|APERTO_NGHTTPX|nghttp2-proxy'
+  'curl|APERTO_CURL|curl'
+  'nghttp|APERTO_NGHTTP|nghttp2-client'
 )
 
 row_of() {

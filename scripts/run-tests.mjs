@@ -18,7 +18,7 @@ const inCi = process.env.CI === 'true';
 /** What the tests of a folder need beyond npm, as scripts/install-test-tools.sh names it. */
 const toolsOfFolder = {
   'browser/': ['chromium', 'firefox-esr'],
-  'interop/': ['squid', 'haproxy', 'nghttpx'],
+  'interop/': ['squid', 'haproxy', 'nghttpx', 'curl', 'nghttp'],
 };
 
 process.exitCode = await main(process.argv.slice(2));

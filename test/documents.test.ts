@@ -26,6 +26,8 @@ const pages = [
   'docs/errors.md',
   'docs/chat-protocols.md',
   'docs/command-line.md',
+  'docs/deploy/README.md',
+  'docs/deploy/http2.md',
   'docs/websocket-differences.md',
 ];
 
@@ -99,6 +101,7 @@ describe('the code in the documents', () => {
       'client.ts': here(client),
       'page.ts': here(page),
       ...Object.fromEntries(guide.map((code, index) => [`guide-${index}.ts`, code])),
+      'deploy-http2.ts': codeOf('docs/deploy/http2.md').join(''),
     });
   });
   after(() => rm(folder, { recursive: true, force: true }));

@@ -27,7 +27,7 @@ export interface ServeOptions<Data> extends AttachOptions<Data> {
   readonly http2?: boolean;
   /**
    * Answers ordinary requests on the same port, as with node:http; those of HTTP/2 come as what node:http2 has for that
-   * (its compatibility API), which not every framework takes. Default: 404, and 426 on a route.
+   * (its compatibility API), which not every framework takes. Default: 404, and on a route 426, or 405 over HTTP/2.
    */
   readonly request?: RequestListener;
 }

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Peer, type Server, serve } from '../../dist/index.js';
+import { connect, type Limits, type Peer, type Server, serve } from '../../dist/index.js';
+import { Command } from '../cli/command.ts';
 import { localCertificate } from '../faults/certificate.ts';
 import { within } from '../faults/raw-socket.ts';
 import { Mailbox } from '../node/connections.ts';
+import { adapted, documentedBlock } from './documented-configuration.ts';
 import { type Behind, everyBehind, http2Proxies, type ProxyInFront } from './http2-proxies.ts';
 import { everyClient } from './proxied-client.ts';
 import { checkSame, everyMessage } from './transports.ts';
@@ -19,13 +24,14 @@ async function startServer(
   behind: Behind,
   closeTimeoutMs: number,
   arrivals: Arrivals,
+  limits: Partial<Limits> = {},
 ): Promise<Server> {
   return await serve({
     ...(behind === 'h2c' && { http2: true }),
     ...(behind === 'h2' && { tls: await localCertificate() }),
     compression: true,
     // A million equal letters shrink to a thousandth.
-    limits: { maxInflationRatio: Number.POSITIVE_INFINITY, closeTimeoutMs },
+    limits: { maxInflationRatio: Number.POSITIVE_INFINITY, closeTimeoutMs, ...limits },
     onError: (error) => arrivals.errors.push(error),
     routes: {
       '/': {
@@ -113,6 +119,54 @@ for (const proxy of http2Proxies) {
           assert.equal(server.peers.size, 0);
         });
       }
+
+      test('more connections than there are streams', async (t) => {
+        // What nghttpx opens before it knows how many it may.
+        const limits = { maxStreams: 100 };
+        const crowded = await startServer(behind, closeTimeoutMs, arrivals, limits);
+        t.after(() => crowded.close({ timeoutMs: 0 }));
+        const inFront = await proxy.start(behind, crowded.port);
+        t.after(() => inFront[Symbol.asyncDispose]());
+        const url = `ws://127.0.0.1:${inFront.plainPort}/`;
+        const dialled = Array.from({ length: 250 }, () => connect(url, { compression: false }));
+        const peers = await within('all of them', Promise.all(dialled));
+        assert.equal(crowded.peers.size, peers.length);
+        for (const peer of peers) peer.terminate();
+        for (const peer of await arrivals.opened.take(peers.length)) await peer.closed;
+      });
+
+      test('the documented command', async (t) => {
+        const text = documentedBlock('deploy/http2.md', 'Behind a proxy', 'sh');
+        const line = text.split('\n')[everyBehind.indexOf(behind)] ?? '';
+        const certificate = await localCertificate();
+        const folder = await mkdtemp(join(tmpdir(), 'aperto-documented-'));
+        t.after(() => rm(folder, { recursive: true, force: true }));
+        const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+        await writeFile(cert, certificate.cert);
+        await writeFile(key, certificate.key);
+        const [, ...args] = adapted(line, {
+          '9001': '0',
+          ...(behind === 'h2' && { '/etc/aperto/cert.pem': cert, '/etc/aperto/key.pem': key }),
+        }).split(' ');
+        const command = new Command(...args);
+        t.after(() => command.signal('SIGKILL'));
+        const listening = within('the command', command.printed(/ listening on wss?:.*:(\d+)\n/));
+        const inFront = await proxy.start(behind, Number((await listening)[1]));
+        t.after(() => inFront[Symbol.asyncDispose]());
+        const messages = new Mailbox<string | Uint8Array>();
+        const peer = await connect(`wss://127.0.0.1:${inFront.tlsPort}`, {
+          http2: true,
+          tls: { ca: certificate.cert },
+          message: (_, message) => messages.put(message),
+        });
+        t.after(() => peer.terminate());
+        assert.equal(peer.transport, 'h2');
+        peer.send('hello');
+        assert.equal(await messages.next(), 'hello');
+        peer.close(1000);
+        assert.equal((await within('the end', peer.closed)).code, 1000);
+        assert.equal(await command.signal('SIGTERM'), 0);
+      });
 
       test('either side ends, while there are connections of every kind', async (t) => {
         const killed = await proxy.start(behind, server.port);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { localCertificate } from '../faults/certificate.ts';
 import { findProgram, skipWithout } from '../installed-program.ts';
+import { adapted, documentedBlock } from './documented-configuration.ts';
 import { type ProxyProgram, RunningProxy } from './proxy-program.ts';
 
 /** What the proxy speaks to the server behind it. */
@@ -21,34 +22,50 @@ export interface Http2Proxy {
   start(behind: Behind, port: number): Promise<ProxyInFront>;
 }
 
-type Configure = (
-  folder: string,
-  plainPort: number | undefined,
-  tlsPort: number | undefined,
-  behind: Behind,
-  port: number,
-) => string;
+/** What is documented has its own ports, addresses and paths. */
+type Replacements = Readonly<Record<string, string>>;
 
+interface Documented {
+  readonly language: string;
+  /** For the ports that it takes, and the one of the server behind it. */
+  replacements(
+    inFolder: (name: string) => string,
+    plainPort: number,
+    tlsPort: number,
+    port: number,
+  ): Replacements;
+  /** Those of a server that it speaks TLS with. */
+  tlsReplacements(inFolder: (name: string) => string): Replacements;
+  args(file: string): readonly string[];
+}
+
+/** A proxy as docs/deploy/http2.md configures it. */
 function http2Proxy(
   name: string,
   program: string | undefined,
-  configure: Configure,
-  args: (file: string) => readonly string[],
+  { language, replacements, tlsReplacements, args }: Documented,
 ): Http2Proxy {
   return {
     name,
     skip: skipWithout(name, program),
     async start(behind, port) {
       const { cert, key } = await localCertificate();
+      const text = documentedBlock('deploy/http2.md', headingOf(name, behind), language);
       const proxy: ProxyProgram = {
         program,
         ports: 2,
-        files: (folder, [plainPort, tlsPort]) => ({
-          'cert.pem': cert,
-          'key.pem': key,
-          'both.pem': `${cert}\n${key}`,
-          'proxy.conf': configure(folder, plainPort, tlsPort, behind, port),
-        }),
+        files(folder, [plainPort = 0, tlsPort = 0]) {
+          const inFolder = (file: string): string => join(folder, file);
+          return {
+            'cert.pem': cert,
+            'key.pem': key,
+            'both.pem': `${cert}\n${key}`,
+            'proxy.conf': adapted(text, {
+              ...replacements(inFolder, plainPort, tlsPort, port),
+              ...(behind === 'h2' && tlsReplacements(inFolder)),
+            }),
+          };
+        },
         args: (folder) => args(join(folder, 'proxy.conf')),
       };
       const running = await RunningProxy.start(proxy);
@@ -63,57 +80,41 @@ function http2Proxy(
   };
 }
 
-const haproxyServer: Readonly<Record<Behind, string>> = {
-  'http/1.1': '',
-  h2c: 'proto h2',
-  h2: 'ssl verify required ca-file cert.pem alpn h2',
-};
+function headingOf(name: string, behind: Behind): string {
+  const ways = { 'http/1.1': 'HTTP/1.1', h2c: 'h2c', h2: 'h2 over TLS' };
+  return `${name}, ${ways[behind]} behind`;
+}
 
-/** `timeout tunnel` is what counts once there is a WebSocket; without it `timeout client` ends those that are silent. */
-const haproxy = http2Proxy(
-  'HAProxy',
-  findProgram('haproxy', 'APERTO_HAPROXY'),
-  (_folder, plainPort, tlsPort, behind, port) => `
-global
-  maxconn 256
-  nbthread 1
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 30s
-  timeout server 30s
-  timeout tunnel 1h
-frontend here
-  bind 127.0.0.1:${plainPort}
-  bind 127.0.0.1:${tlsPort} ssl crt both.pem alpn h2,http/1.1
-  default_backend application
-backend application
-  server first 127.0.0.1:${port} ${haproxyServer[behind]}
-`,
-  (file) => ['-db', '-f', file],
-);
+const haproxy = http2Proxy('HAProxy', findProgram('haproxy', 'APERTO_HAPROXY'), {
+  language: 'haproxy',
+  replacements: (inFolder, plainPort, tlsPort, port) => ({
+    '*:80': `127.0.0.1:${plainPort}`,
+    '*:443': `127.0.0.1:${tlsPort}`,
+    '/etc/haproxy/site.pem': inFolder('both.pem'),
+    '127.0.0.1:9001': `127.0.0.1:${port}`,
+  }),
+  tlsReplacements: (inFolder) => ({
+    '/etc/haproxy/aperto.pem': inFolder('cert.pem'),
+    'aperto.internal': 'localhost',
+  }),
+  args: (file) => ['-db', '-f', file],
+});
 
-const nghttpxBackend: Readonly<Record<Behind, string>> = {
-  'http/1.1': '',
-  h2c: ';;proto=h2',
-  // It looks for a name in the certificate, not for an address.
-  h2: ';;proto=h2;tls;sni=localhost',
-};
-
-const nghttpx = http2Proxy(
-  'nghttpx',
-  findProgram('nghttpx', 'APERTO_NGHTTPX'),
-  (folder, plainPort, tlsPort, behind, port) => `
-frontend=127.0.0.1,${plainPort};no-tls
-frontend=127.0.0.1,${tlsPort}
-backend=127.0.0.1,${port}${nghttpxBackend[behind]}
-private-key-file=${join(folder, 'key.pem')}
-certificate-file=${join(folder, 'cert.pem')}
-cacert=${join(folder, 'cert.pem')}
-no-ocsp=yes
-single-process=yes
-`,
-  (file) => ['--conf', file],
-);
+const nghttpx = http2Proxy('nghttpx', findProgram('nghttpx', 'APERTO_NGHTTPX'), {
+  language: 'ini',
+  replacements: (inFolder, plainPort, tlsPort, port) => ({
+    '*,80': `127.0.0.1,${plainPort}`,
+    '*,443': `127.0.0.1,${tlsPort}`,
+    '/etc/nghttpx/cert.pem': inFolder('cert.pem'),
+    '/etc/nghttpx/key.pem': inFolder('key.pem'),
+    '127.0.0.1,9001': `127.0.0.1,${port}`,
+  }),
+  tlsReplacements: (inFolder) => ({
+    '/etc/nghttpx/aperto.pem': inFolder('cert.pem'),
+    'aperto.internal': 'localhost',
+  }),
+  // It must end with its process, and look for nothing outside.
+  args: (file) => ['--conf', file, '--single-process', '--no-ocsp'],
+});
 
 export const http2Proxies: readonly Http2Proxy[] = [haproxy, nghttpx];

@@ -28,7 +28,7 @@ function install(args: readonly string[], programs: readonly string[], env = {})
 }
 
 test('nothing is done where all is there', () => {
-  const all = ['chromium', 'firefox-esr', 'squid', 'haproxy', 'nghttpx'];
+  const all = ['chromium', 'firefox-esr', 'squid', 'haproxy', 'nghttpx', 'curl', 'nghttp'];
   assert.deepEqual(install([], all), { status: 0, stderr: '' });
   assert.deepEqual(install(['chromium'], ['chromium']), { status: 0, stderr: '' });
   const named = { APERTO_FIREFOX: process.execPath, APERTO_SQUID: process.execPath };
@@ -36,7 +36,10 @@ test('nothing is done where all is there', () => {
 });
 
 test('who may not install is told what is missing', () => {
-  const { status, stderr } = install([], ['chromium', 'squid', 'haproxy', 'nghttpx']);
+  const { status, stderr } = install(
+    [],
+    ['chromium', 'squid', 'haproxy', 'nghttpx', 'curl', 'nghttp'],
+  );
   assert.equal(status, 3);
   assert.match(stderr, /^missing: firefox-esr \(Debian: apt-get install firefox-esr .*\)\n$/);
 });
