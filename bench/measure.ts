@@ -1,11 +1,13 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { certificateEnvironment } from './certificate.ts';
 import type { Asked, SelfMeasured } from './measured-program.ts';
 import { cpuSeconds, residentBytes } from './process-usage.ts';
 import { Program, ProgramError } from './program.ts';
 import type { Figures, Measurement, Settings } from './results.ts';
 import { findRival, type Rival } from './rivals.ts';
 import type { ClientRow, IdleRow, MemoryRow, Row, ServerRow } from './rows.ts';
+import type { Channel, Compressing, Work } from './servers/control.ts';
 
 /** The cores that are used; undefined where programs cannot be pinned. */
 export interface Cores {
@@ -58,19 +60,21 @@ function take(row: Row, rival: Rival, setting: Setting): Promise<Taken> {
 
 async function takeServer(row: ServerRow, rival: Rival, setting: Setting): Promise<Taken> {
   const work = row.mode === 'fan-out' ? 'broadcast' : 'echo';
-  const { compressing } = row;
-  await using server = startServer(rival, work, setting.cores?.measured, setting, compressing);
+  const { compressing, tls } = row;
+  const asked = { work, compressing, tls } as const;
+  await using server = await startServer(rival, asked, setting.cores?.measured, setting);
   const port = await portOf(server);
   const { durationSeconds } = setting;
   const warmUpSeconds = setting.warmUpSeconds * (row.warmUps ?? 1);
   const ofMessages = ['--size', `${row.size}`, '--in-flight', `${row.inFlight}`];
-  await using load = startLoad(port, setting, [
+  await using load = startLoad(urlOf(row, port), setting, [
     ...['--mode', row.mode, '--connections', `${row.connections}`],
     ...['--duration', `${durationSeconds}`, '--warm-up', `${warmUpSeconds}`],
     ...(row.mode === 'handshake' ? [] : ofMessages),
     ...(row.binary ? ['--binary'] : []),
     ...(compressing === undefined ? [] : ['--deflate', '--threshold', '0']),
     ...(compressing === 'takeover' ? ['--takeover'] : []),
+    ...connectOptions(row, rival),
   ]);
   await eventOf(load, server, 'measuring');
   const before = cpuSeconds(server.pid);
@@ -78,6 +82,7 @@ async function takeServer(row: ServerRow, rival: Rival, setting: Setting): Promi
   const after = cpuSeconds(server.pid);
   const rss = residentBytes(server.pid);
   const result = await resultOf(load, server);
+  checkConnections(row, rival, await collected(server));
   const cpu = before === undefined || after === undefined ? undefined : after - before;
   const { p99 } = result.latencyMs;
   const figures: Figures = {
@@ -90,18 +95,20 @@ async function takeServer(row: ServerRow, rival: Rival, setting: Setting): Promi
 }
 
 async function takeIdle(row: IdleRow, rival: Rival, setting: Setting): Promise<Taken> {
-  await using server = startServer(rival, 'echo', setting.cores?.measured, setting);
+  const asked = { work: 'echo', tls: row.tls } as const;
+  await using server = await startServer(rival, asked, setting.cores?.measured, setting);
   const port = await portOf(server);
   await collected(server);
   const before = residentBytes(server.pid);
   // It is interrupted as soon as memory has been looked at.
-  await using load = startLoad(port, setting, [
+  await using load = startLoad(urlOf(row, port), setting, [
     ...['--mode', 'idle', '--connections', `${row.connections}`],
     ...['--duration', `${PATIENCE_MS / 1000}`, '--warm-up', '0'],
+    ...connectOptions(row, rival),
   ]);
   await eventOf(load, server, 'measuring');
   const grown = residentBytes(server.pid);
-  await collected(server);
+  checkConnections(row, rival, await collected(server));
   const after = residentBytes(server.pid);
   load.interrupt();
   const { failed } = await resultOf(load, server);
@@ -119,7 +126,7 @@ async function takeIdle(row: IdleRow, rival: Rival, setting: Setting): Promise<T
 async function takeClient(row: ClientRow, rival: Rival, setting: Setting): Promise<Taken> {
   const echo = findRival('aperto');
   if ('missing' in echo) throw new ProgramError(echo.missing);
-  await using server = startServer(echo, 'echo', setting.cores?.other, setting);
+  await using server = await startServer(echo, { work: 'echo' }, setting.cores?.other, setting);
   const what = `ws://127.0.0.1:${await portOf(server)}/`;
   const { size, inFlight } = row;
   // Not before it has ended may the server go.
@@ -168,16 +175,28 @@ function rates(messages: number, seconds: number, cpu: number | undefined): Figu
 
 // --- Servers
 
-function startServer(
+interface AskedOfServer {
+  readonly work: Work;
+  readonly compressing?: Compressing | undefined;
+  readonly tls?: boolean | undefined;
+}
+
+async function startServer(
   rival: Rival,
-  work: 'echo' | 'broadcast',
+  { work, compressing = 'none', tls = false }: AskedOfServer,
   core: number | undefined,
   setting: Setting,
-  compressing = 'none',
-): Program {
-  const command = [...rival.command, programPath('servers', rival), work, compressing];
+): Promise<Program> {
+  const inTheClear: Channel = rival.http2 === true ? 'h2c' : 'tcp';
+  const channel: Channel = tls ? 'tls' : inTheClear;
+  const program = programPath('servers', rival);
+  const command = [...rival.command, program, work, compressing, channel];
+  const environment = {
+    ...rival.environment,
+    ...(tls ? await certificateEnvironment() : {}),
+  };
   const name = `the server of ${rival.name}`;
-  return new Program(name, command, core, 2 * patienceMs(setting), rival.environment);
+  return new Program(name, command, core, 2 * patienceMs(setting), environment);
 }
 
 async function portOf(server: Program): Promise<number> {
@@ -187,9 +206,22 @@ async function portOf(server: Program): Promise<number> {
   return Number(port);
 }
 
-async function collected(server: Program): Promise<void> {
+/** Has a server collect its garbage. @returns how many connections it has taken so far, 0 where it cannot tell. */
+async function collected(server: Program): Promise<number> {
   server.tell('collect');
-  await server.line();
+  return Number(/^collected, (\d+) connections$/.exec(await server.line())?.[1] ?? 0);
+}
+
+/** @throws {ProgramError} where what is to be told of one connection of HTTP/2 came otherwise. */
+function checkConnections(
+  { connections }: ServerRow | IdleRow,
+  { http2 }: Rival,
+  taken: number,
+): void {
+  if (http2 === undefined) return;
+  const expected = http2 ? 1 : connections;
+  if (taken === expected) return;
+  throw new ProgramError(`${taken} TCP connections were taken, not ${expected}`);
 }
 
 function programPath(folder: string, { file }: Rival): string {
@@ -208,8 +240,15 @@ interface LoadResult {
   readonly cpuSeconds: number;
 }
 
-function startLoad(port: number, setting: Setting, options: readonly string[]): Program {
-  const url = `ws://127.0.0.1:${port}/`;
+function urlOf({ tls = false }: ServerRow | IdleRow, port: number): string {
+  return `${tls ? 'wss' : 'ws'}://127.0.0.1:${port}/`;
+}
+
+function connectOptions({ tls = false }: ServerRow | IdleRow, { http2 = false }: Rival): string[] {
+  return [...(tls ? ['--no-check'] : []), ...(http2 ? ['--http2'] : [])];
+}
+
+function startLoad(url: string, setting: Setting, options: readonly string[]): Program {
   const command = [process.execPath, aperto, 'bench', url, '--json', ...options];
   return new Program('the load', command, setting.cores?.other, patienceMs(setting));
 }

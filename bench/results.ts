@@ -41,6 +41,7 @@ export interface RowResult {
   /** The row's own figure: what is compared. */
   readonly figure: FigureName;
   readonly growsFrom?: string;
+  readonly yardstick?: RivalName;
   readonly rivals: readonly RivalResult[];
 }
 

@@ -6,6 +6,8 @@ import { dirname, join } from 'node:path';
 export type RivalName =
   | 'aperto'
   | 'aperto:WebSocket'
+  | 'aperto:http/1.1'
+  | 'aperto:h2'
   | 'ws'
   | 'ws+bufferutil'
   | 'websocket'
@@ -15,6 +17,8 @@ export type RivalName =
 export const rivalNames: readonly RivalName[] = [
   'aperto',
   'aperto:WebSocket',
+  'aperto:http/1.1',
+  'aperto:h2',
   'ws',
   'ws+bufferutil',
   'bun',
@@ -22,7 +26,7 @@ export const rivalNames: readonly RivalName[] = [
   'faye-websocket',
 ];
 
-/** What the others are compared with. */
+/** What the others are compared with, where a row says nothing else. */
 export const YARDSTICK: RivalName = 'ws';
 
 export interface Rival {
@@ -33,6 +37,8 @@ export interface Rival {
   /** Runs a JavaScript file that is appended. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** Whether its WebSockets are streams of one connection of HTTP/2. */
+  readonly http2?: boolean;
 }
 
 const require = createRequire(import.meta.url);
@@ -45,6 +51,12 @@ export function findRival(name: RivalName): Rival | { readonly missing: string }
     case 'websocket':
     case 'faye-websocket':
       return { name, version: versionOf(name), file: name, command: node, environment: {} };
+    case 'aperto:http/1.1':
+    case 'aperto:h2': {
+      const version = versionOf('aperto');
+      const http2 = name === 'aperto:h2';
+      return { name, version, file: 'aperto', command: node, environment: {}, http2 };
+    }
     case 'aperto:WebSocket': {
       const version = versionOf('aperto');
       return { name, version, file: 'aperto-websocket', command: node, environment: {} };

@@ -1,4 +1,4 @@
-import type { RivalName } from './rivals.ts';
+import { type RivalName, YARDSTICK } from './rivals.ts';
 
 interface RowBase {
   /** The benchmark's name, a slash, the row's. */
@@ -7,6 +7,8 @@ interface RowBase {
   readonly rivals: readonly RivalName[];
   /** The id of the row that this one is with more to do: what a message costs is set beside it. */
   readonly growsFrom?: string;
+  /** What the others are compared with. Default `YARDSTICK`. */
+  readonly yardstick?: RivalName;
 }
 
 /** A server under load from another process. */
@@ -21,12 +23,15 @@ export interface ServerRow extends RowBase {
   readonly compressing?: 'no-takeover' | 'takeover';
   /** How many times the warm-up it takes: more where little is done in one. Default 1. */
   readonly warmUps?: number;
+  /** Whether all of it goes over TLS. Default false. */
+  readonly tls?: boolean;
 }
 
 /** A server's memory with idle connections. */
 export interface IdleRow extends RowBase {
   readonly kind: 'idle';
   readonly connections: number;
+  readonly tls?: boolean;
 }
 
 /** A client of Aperto's echo server. */
@@ -105,6 +110,36 @@ function compressed(
   };
 }
 
+/** WebSockets that are streams of one connection of HTTP/2, beside as many connections of HTTP/1.1. */
+function overHttp2(tls: boolean, inFlight: number): ServerRow {
+  const { name, ...common } = ofHttp2(tls);
+  // A thousand handshakes of TLS are behind the server, and hardly a message: that code is still to be compiled.
+  const warmUps = 4;
+  const load = { ...small, connections: SOCKETS, inFlight, warmUps };
+  const what = `${count(SOCKETS)} sockets, 20 B, ${inFlight} in flight`;
+  const title = `${name}, text, ${what} (${warmUps} times the warm-up)`;
+  const id = `${common.id}-${inFlight}-in-flight`;
+  return { ...common, kind: 'server', mode: 'echo', binary: false, ...load, id, title };
+}
+
+function idleOverHttp2(tls: boolean): IdleRow {
+  const { name, ...common } = ofHttp2(tls);
+  const title = `${name}, memory a socket, ${count(SOCKETS)} idle`;
+  return { ...common, kind: 'idle', connections: SOCKETS, id: `${common.id}-idle`, title };
+}
+
+function ofHttp2(tls: boolean) {
+  const both: readonly RivalName[] = ['aperto:http/1.1', 'aperto:h2'];
+  return {
+    id: tls ? 'http2/tls' : 'http2/cleartext',
+    name: tls ? 'TLS' : 'cleartext',
+    // What it does without TLS stands in the rows of echo and idle.
+    rivals: tls ? [...both, 'ws' as const] : both,
+    yardstick: 'aperto:http/1.1' as const,
+    tls,
+  };
+}
+
 function inMemory(work: MemoryRow['work'], name: string, size: number, about: string): MemoryRow {
   const rivals = work === 'parse' ? withNative(fromMemory) : fromMemory;
   const title = `text, ${about}, ${work === 'parse' ? 'from' : 'to'} memory`;
@@ -116,6 +151,8 @@ function count(number: number): string {
 }
 
 const small = { connections: 100, size: 20, inFlight: 1 };
+/** That many are open in the rows of HTTP/2. */
+const SOCKETS = 1_000;
 const growsFromSmall = { growsFrom: 'echo/20-B' };
 const growsFromThousand = { growsFrom: 'fan-out/1-in-flight' };
 
@@ -187,6 +224,12 @@ export const allRows: readonly Row[] = [
     // A handshake runs more code, and that less often, than a message: it takes long to be compiled.
     warmUps: 15,
   },
+  overHttp2(true, 1),
+  overHttp2(true, 8),
+  idleOverHttp2(true),
+  overHttp2(false, 1),
+  overHttp2(false, 8),
+  idleOverHttp2(false),
 ];
 
 function client(name: string, inFlight: number): ClientRow {
@@ -198,6 +241,10 @@ function client(name: string, inFlight: number): ClientRow {
     size: 20,
     inFlight,
   };
+}
+
+export function yardstickOf({ yardstick = YARDSTICK }: Pick<RowBase, 'yardstick'>): RivalName {
+  return yardstick;
 }
 
 export function benchmarkOf(row: { readonly id: string }): string {

@@ -79,7 +79,7 @@ async function runRow(
       reporter.end(describeFigures(measurement));
     }
   }
-  const { id, title, growsFrom } = row;
+  const { id, title, growsFrom, yardstick } = row;
   return {
     id,
     title,
@@ -88,6 +88,7 @@ async function runRow(
       taken.flatMap(({ measurements }) => measurements),
     ),
     ...(growsFrom === undefined ? {} : { growsFrom }),
+    ...(yardstick === undefined ? {} : { yardstick }),
     rivals: taken.map(({ rival, measurements }) => rivalResult(rival.name, measurements)),
   };
 }

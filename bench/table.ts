@@ -1,6 +1,5 @@
 import type { BenchResults, FigureName, Measurement, RivalResult, RowResult } from './results.ts';
-import { YARDSTICK } from './rivals.ts';
-import { benchmarkOf } from './rows.ts';
+import { benchmarkOf, yardstickOf } from './rows.ts';
 
 const NOTHING = '-';
 
@@ -46,7 +45,8 @@ export function ratio(value: number | undefined, base: number | undefined): stri
 }
 
 interface Column {
-  readonly title: string;
+  /** Over the rows of one benchmark, of which one is given. */
+  title(row: RowResult): string;
   cell(rival: RivalResult, row: RowResult): string;
 }
 
@@ -56,17 +56,17 @@ const columns: readonly Column[] = [
   figureColumn('messagesPerCpuSecond', 'per CPU second', round),
   figureColumn('bytesPerConnection', 'bytes a connection', round),
   {
-    title: `against ${YARDSTICK}`,
-    cell(rival, { figure, rivals }) {
-      const yardstick = rivals.find(({ name }) => name === YARDSTICK);
-      return ratio(rival.medians[figure], yardstick?.medians[figure]);
+    title: (row) => `against ${yardstickOf(row)}`,
+    cell(rival, row) {
+      const yardstick = row.rivals.find(({ name }) => name === yardstickOf(row));
+      return ratio(rival.medians[row.figure], yardstick?.medians[row.figure]);
     },
   },
   figureColumn('bytesPerConnectionBeforeGc', 'before GC', round),
   figureColumn('p99Ms', 'p99 ms', round),
   figureColumn('rssMiB', 'RSS MiB', round),
   figureColumn('loadCpuShare', "load's CPU", percent),
-  { title: 'went wrong', cell: ({ measurements }) => wentWrong(measurements) || NOTHING },
+  { title: () => 'went wrong', cell: ({ measurements }) => wentWrong(measurements) || NOTHING },
 ];
 
 function figureColumn(
@@ -74,7 +74,7 @@ function figureColumn(
   title: string,
   format: (value: number | undefined) => string,
 ): Column {
-  return { title, cell: ({ medians }) => format(medians[name]) };
+  return { title: () => title, cell: ({ medians }) => format(medians[name]) };
 }
 
 /** What the rounds of a rival show besides figures; '' where that is nothing. */
@@ -151,7 +151,11 @@ function benchmarkTable(rows: readonly RowResult[]): string {
     rivals.map(({ name }, index) => [index === 0 ? title : '', name]),
   );
   return markdownTable([
-    ['', 'library', ...shown.map((at) => columns[at]?.title ?? '')],
+    [
+      '',
+      'library',
+      ...rows.slice(0, 1).flatMap((row) => shown.map((at) => columns[at]?.title(row) ?? '')),
+    ],
     ...cells.map((line, index) => [...(firsts[index] ?? []), ...line]),
   ]);
 }

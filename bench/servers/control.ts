@@ -1,8 +1,16 @@
+import { subscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { CERTIFICATE, KEY } from '../certificate.ts';
+
 /** What a server is asked to do, as the program's first argument. */
 export type Work = 'echo' | 'broadcast';
 
 /** How it compresses, as the second: every message, at level 1. */
 export type Compressing = 'none' | 'no-takeover' | 'takeover';
+
+/** What it speaks, as the third: HTTP/2 in the clear beside HTTP/1.1, or by TLS. */
+export type Channel = 'tcp' | 'h2c' | 'tls';
 
 /** Room for the largest message measured, where a library's own limit would be in the way. */
 export const MAX_MESSAGE_BYTES: number = 16 * 1024 * 1024;
@@ -19,17 +27,41 @@ export function askedCompressing(): Compressing {
   throw new Error(`asked to compress with ${asked}`);
 }
 
+export function askedChannel(): Channel {
+  const asked = process.argv[4] ?? 'tcp';
+  if (asked === 'tcp' || asked === 'h2c' || asked === 'tls') return asked;
+  throw new Error(`asked to speak ${asked}`);
+}
+
+/** With TLS, what for; undefined without. */
+export function askedCertificate(): { readonly cert: string; readonly key: string } | undefined {
+  if (askedChannel() !== 'tls') return undefined;
+  const { [CERTIFICATE]: cert, [KEY]: key } = process.env;
+  if (cert === undefined || key === undefined)
+    throw new Error('asked for TLS without a certificate');
+  return { cert, key };
+}
+
 /**
  * Tells whoever started the server its port. From then on each line on standard input asks for a garbage
- * collection, and its end ends the server.
+ * collection, and for how many TCP connections were taken (which Bun does not tell); its end ends the server.
  */
 export function ready(port: number): void {
-  process.stdin.on('data', () => {
+  let connections = 0;
+  subscribe('net.server.socket', (taken) => {
+    // Aperto connects to itself at the start, on another port, to try how sockets can be read.
+    if (isTaken(taken) && taken.socket.localPort === port) connections++;
+  });
+  createInterface({ input: process.stdin }).on('line', () => {
     collectGarbage();
-    console.log('collected');
+    console.log(`collected, ${connections} connections`);
   });
   process.stdin.on('end', () => process.exit());
   console.log(`port ${port}`);
+}
+
+function isTaken(message: unknown): message is { readonly socket: Socket } {
+  return typeof message === 'object' && message !== null && 'socket' in message;
 }
 
 function collectGarbage(): void {

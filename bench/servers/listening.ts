@@ -1,5 +1,4 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { ready } from './control.ts';
 
 /** Has an HTTP server listen on any free port of this machine, and tells it. */
@@ -7,7 +6,7 @@ export function listen(server: Server): void {
   server.listen(0, '127.0.0.1', () => ready(portOf(server.address())));
 }
 
-export function portOf(address: AddressInfo | string | null): number {
+function portOf(address: AddressInfo | string | null): number {
   if (address === null || typeof address === 'string') throw new Error('does not listen on TCP');
   return address.port;
 }

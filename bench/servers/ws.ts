@@ -1,13 +1,16 @@
+import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { WebSocketServer } from 'ws';
-import { askedCompressing, askedWork, ready } from './control.ts';
-import { portOf } from './listening.ts';
+import { askedCertificate, askedCompressing, askedWork } from './control.ts';
+import { listen } from './listening.ts';
 
 const isEcho = askedWork() === 'echo';
 const compressing = askedCompressing();
 const takesOver = compressing === 'takeover';
+const tls = askedCertificate();
+const http = tls === undefined ? createServer() : createTlsServer(tls);
 const server = new WebSocketServer({
-  port: 0,
-  host: '127.0.0.1',
+  server: http,
   perMessageDeflate:
     compressing === 'none'
       ? false
@@ -30,4 +33,4 @@ server.on('connection', (socket) => {
         },
   );
 });
-server.on('listening', () => ready(portOf(server.address())));
+listen(http);

@@ -12,6 +12,7 @@ const optionTypes = {
   host: { type: 'string' },
   'max-message': { type: 'string' },
   'max-fragments': { type: 'string' },
+  'max-streams': { type: 'string' },
   protocol: { type: 'string', multiple: true },
   origin: { type: 'string', multiple: true },
   'tls-cert': { type: 'string' },
@@ -46,6 +47,17 @@ export function serverOptions(
     limits.maxMessageBytes = wholeNumber('--max-message', maxMessage, 1);
   if (maxFragments !== undefined)
     limits.maxFragments = wholeNumber('--max-fragments', maxFragments, 1);
+  const maxStreams = values['max-streams'];
+  if (maxStreams !== undefined) {
+    if (
+      values.h2c !== true &&
+      values['tls-cert'] === undefined &&
+      values['tls-key'] === undefined
+    ) {
+      throw new UsageError('--max-streams is of HTTP/2: it goes with --h2c or --tls-cert');
+    }
+    limits.maxStreams = wholeNumber('--max-streams', maxStreams, 1);
+  }
   const port = wholeNumber('--port', values.port ?? '9001', 0);
   if (port > 65_535) throw new UsageError(`--port is 0 to 65535, not ${port}`);
   if (values.h2c === true && values['tls-cert'] !== undefined) {

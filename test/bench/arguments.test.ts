@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Command, readArguments, UsageError } from '../../bench/dist/arguments.js';
-import { allRows, benchmarkOf } from '../../bench/dist/rows.js';
+import { allRows, benchmarkOf, yardstickOf } from '../../bench/dist/rows.js';
 
 function run(...args: readonly string[]): Extract<Command, { command: 'run' }> {
   const command = readArguments(args);
@@ -16,7 +16,7 @@ function ids(...args: readonly string[]): string[] {
 test('without arguments everything is measured, by every library', () => {
   const { plan, output } = run();
   assert.deepEqual(plan.rows, allRows);
-  assert.equal(plan.rivals.length, 7);
+  assert.equal(plan.rivals.length, 9);
   assert.equal(plan.rounds, 3);
   assert.equal(output, undefined);
 });
@@ -80,14 +80,22 @@ test('what is wrong is named', () => {
   }
 });
 
+test('the rows of a benchmark are compared with the same', () => {
+  const yardsticks = new Map(allRows.map((row) => [benchmarkOf(row), yardstickOf(row)]));
+  for (const row of allRows)
+    assert.equal(yardstickOf(row), yardsticks.get(benchmarkOf(row)), row.id);
+  assert.equal(yardsticks.get('echo'), 'ws');
+  assert.equal(yardsticks.get('http2'), 'aperto:http/1.1');
+});
+
 test('rows have names of their own, and grow from rows of the same benchmark', () => {
   const names = allRows.map(({ id }) => id);
   assert.equal(new Set(names).size, names.length);
   for (const row of allRows) {
-    assert.match(row.id, /^[a-z-]+\/[\w-]+$/);
-    assert.ok(row.rivals.includes('aperto'), row.id);
+    assert.match(row.id, /^[a-z][a-z\d-]*\/[\w-]+$/);
+    assert.ok(row.rivals[0]?.startsWith('aperto'), row.id);
     if (row.growsFrom === undefined) {
-      assert.ok(row.rivals.includes('ws'), row.id);
+      assert.ok(row.rivals.includes(yardstickOf(row)), row.id);
       continue;
     }
     const base = allRows.find(({ id }) => id === row.growsFrom);

@@ -70,6 +70,20 @@ test('a run tells what it does, ends with a table, and writes a file that holds 
   }
 });
 
+test('streams of one connection of HTTP/2 are measured, with and without TLS', async (t) => {
+  const path = join(await folder(t), 'results.json');
+  const rows = ['http2/tls-8-in-flight', 'http2/cleartext-idle'];
+  const brief = ['--rounds', '1', '--duration', '0.1', '--warm-up', '0'];
+  const ended = await bench(...rows, '--only', 'aperto:h2', ...brief, '--output', path);
+  // It ends with 1 where they came over more connections than one.
+  assert.equal(ended.code, 0, ended.errors + ended.out);
+  const written = parseResults(await readFile(path, 'utf8'));
+  const [loaded, idle] = written.rows.map(({ rivals }) => rivals[0]?.medians);
+  assert.ok((loaded?.messagesPerSecond ?? 0) > 0);
+  assert.ok((idle?.bytesPerConnection ?? 0) > 0);
+  assert.equal(written.rows[0]?.yardstick, 'aperto:http/1.1');
+});
+
 test('two files are compared', async (t) => {
   const at = await folder(t);
   const [first, second] = [join(at, 'first.json'), join(at, 'second.json')];

@@ -54,6 +54,17 @@ test('without ws there is nothing to be told against it', () => {
   assert.deepEqual(lineOf(text, '', 'library'), ['', 'library', 'per CPU second']);
 });
 
+test('a benchmark may have something else to compare with', () => {
+  const yardstick = 'aperto:http/1.1';
+  const other = row('http2/a', { 'aperto:http/1.1': [100], 'aperto:h2': [150], ws: [50] });
+  const text = describeResults(results([row('echo/a', { ws: [10] }), { ...other, yardstick }]));
+  assert.equal(lineOf(text, '', 'library')?.at(-1), 'against ws');
+  const later = text.slice(text.indexOf('### http2'));
+  assert.equal(lineOf(later, '', 'library')?.at(-1), 'against aperto:http/1.1');
+  assert.equal(lineOf(later, '', 'aperto:h2')?.at(-1), '1.50x');
+  assert.equal(lineOf(later, '', 'ws')?.at(-1), '0.50x');
+});
+
 test('what went wrong stands in the table, be it once in many rounds', () => {
   const bad: Measurement[] = [
     { round: 1, figures: { messagesPerCpuSecond: 5 }, wrong: 2, failed: 0 },

@@ -6,6 +6,8 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Peer, serve } from '../../dist/index.js';
 import { localCertificate } from '../faults/certificate.ts';
+import { startProxy } from '../node/client/connect-proxy.ts';
+import { startRecorder } from '../node/client/servers.ts';
 import { bench, eventsOf } from './bench-run.ts';
 import { Command, run, startServer, TerminalCommand } from './command.ts';
 
@@ -258,6 +260,35 @@ describe('connections', { concurrency: 2 }, () => {
       assert.equal(peer.request.headers.origin, 'http://here.example');
     }
     assert.equal(peers.length, 2);
+  });
+
+  test('go over HTTP/2, follow redirects, and go through a proxy, where that is asked', async (t) => {
+    for (const mode of ['echo', 'handshake', 'idle']) {
+      const transports: string[] = [];
+      const server = await serve({
+        http2: true,
+        routes: {
+          '/': {
+            open: (peer) => void transports.push(peer.transport),
+            message: (peer, data) => void peer.send(data),
+          },
+        },
+      });
+      t.after(() => server.close({ timeoutMs: 0 }));
+      const { command } = await bench(server.url, `--mode ${mode} --http2 --connections 3`);
+      assert.equal(command.child.exitCode, 0, command.stderr);
+      assert.deepEqual([...new Set(transports)], ['h2'], mode);
+    }
+    const redirecting = await startRecorder(t, { redirect: () => '/echo' });
+    const proxy = await startProxy(t);
+    const ways = `--redirects 1 --proxy ${proxy.url()}`;
+    const { command } = await bench(
+      `ws://127.0.0.1:${redirecting.port}`,
+      `${ways} --connections 2`,
+    );
+    assert.equal(command.child.exitCode, 0, command.stderr);
+    assert.equal(proxy.requests.length, 4);
+    assert.equal(redirecting.asked.length, 4);
   });
 
   test('over TLS trust what --ca says', async (t) => {

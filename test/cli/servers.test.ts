@@ -121,6 +121,20 @@ describe('aperto echo', { concurrency: 2 }, () => {
     assert.equal(await client.signal('SIGTERM'), 0);
   });
 
+  test('takes as many WebSockets over one connection of HTTP/2 as it is told', async (t) => {
+    for (const [command, options, most] of [
+      ['echo', [], 128],
+      ['echo', ['--max-streams', '1000'], 1000],
+      ['broadcast', ['--max-streams', '2'], 2],
+    ] as const) {
+      const { url } = await startServer(t, command, '--h2c', ...options);
+      const session = connectHttp2(url.replace('ws:', 'http:'));
+      t.after(() => session.destroy());
+      const [{ maxConcurrentStreams }] = await once(session, 'remoteSettings');
+      assert.equal(maxConcurrentStreams, most);
+    }
+  });
+
   test('speaks TLS with a certificate', async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'aperto-'));
     t.after(() => rm(folder, { recursive: true }));

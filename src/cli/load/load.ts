@@ -1,4 +1,5 @@
 import type { ClientPeer, ConnectOptions } from '../../index.ts';
+import type { ClientConnectOptions } from '../connect-options.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 
 /** What is to be done to which server. */
@@ -17,13 +18,11 @@ export interface LoadPlan {
   readonly json: boolean;
   readonly durationMs: number;
   readonly warmUpMs: number;
-  readonly connect: Pick<ConnectOptions, 'protocols' | 'headers' | 'tls' | 'compression'>;
+  readonly connect: ClientConnectOptions;
 }
 
 /** What all connections of a load are made with. */
-export type Dial = Required<
-  Pick<ConnectOptions, 'protocols' | 'headers' | 'tls' | 'compression' | 'limits' | 'signal'>
->;
+export type Dial = ClientConnectOptions & Required<Pick<ConnectOptions, 'limits' | 'signal'>>;
 
 /** One kind of load. */
 export interface Load {

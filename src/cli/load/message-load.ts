@@ -1,4 +1,4 @@
-import { type ClientPeer, type ConnectOptions, connect, type Message } from '../../index.ts';
+import { type ClientPeer, connect, type Message } from '../../index.ts';
 import type { Dial, Load, LoadPlan, Tally } from './load.ts';
 import { MessageStream } from './message-stream.ts';
 import { OpenLoop } from './open-loop.ts';
@@ -40,9 +40,14 @@ export class MessageLoad implements Load {
 
   async open(): Promise<void> {
     const stream = this.#streamFor(this.#receivers.length);
-    const receiver = new Receiver(this, stream, this.#dial);
+    const receiver = new Receiver(this, stream);
     this.#receivers.push(receiver);
-    const peer = await connect(this.#url, receiver);
+    const peer = await connect(this.#url, {
+      ...this.#dial,
+      message: (_, data) => receiver.message(data),
+      drain: (of) => this.drained(stream, of),
+      close: (of) => receiver.close(of),
+    });
     receiver.peer = peer;
     stream.receivers++;
     if (stream.sender !== undefined) return;
@@ -115,17 +120,8 @@ export class MessageLoad implements Load {
   }
 }
 
-/**
- * One connection. It is itself the options that it is connected with, so that its handlers find its state
- * without looking for it.
- */
-class Receiver implements ConnectOptions {
-  readonly protocols: Dial['protocols'];
-  readonly compression: Dial['compression'];
-  readonly headers: Dial['headers'];
-  readonly tls: Dial['tls'];
-  readonly limits: Dial['limits'];
-  readonly signal: Dial['signal'];
+/** What one connection receives. */
+class Receiver {
   peer: ClientPeer | undefined = undefined;
   readonly #load: MessageLoad;
   readonly #stream: MessageStream;
@@ -133,13 +129,7 @@ class Receiver implements ConnectOptions {
   #turn: number;
   #isLost = false;
 
-  constructor(load: MessageLoad, stream: MessageStream, dial: Dial) {
-    this.protocols = dial.protocols;
-    this.compression = dial.compression;
-    this.headers = dial.headers;
-    this.tls = dial.tls;
-    this.limits = dial.limits;
-    this.signal = dial.signal;
+  constructor(load: MessageLoad, stream: MessageStream) {
     this.#load = load;
     this.#stream = stream;
     this.#turn = stream.next;
@@ -151,7 +141,7 @@ class Receiver implements ConnectOptions {
     return isDead ? 0 : this.#stream.next - this.#turn;
   }
 
-  message(_peer: ClientPeer, data: Message): void {
+  message(data: Message): void {
     const turn = this.#turn;
     if (turn < this.#stream.next && this.#load.payloads.matches(turn, data)) this.#take(turn);
     else this.#misplaced(data);
@@ -186,10 +176,6 @@ class Receiver implements ConnectOptions {
     tally.wrong++;
     // One that we know came twice or late. One that we do not know is the next, damaged.
     if (due < this.#stream.next && !payloads.includes(data)) this.#done(due, performance.now());
-  }
-
-  drain(peer: ClientPeer): void {
-    this.#load.drained(this.#stream, peer);
   }
 
   close(peer: ClientPeer): void {

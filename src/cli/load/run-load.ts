@@ -101,7 +101,6 @@ function makeLoad(plan: LoadPlan, dial: Dial, tally: Tally): Load {
 }
 
 function dialOf(plan: LoadPlan, signal: AbortSignal): Dial {
-  const { protocols = [], headers = {}, tls = {}, compression = false } = plan.connect;
   const limits = {
     maxMessageBytes: Math.max(plan.size, defaultLimits.maxMessageBytes),
     maxFragments: Number.POSITIVE_INFINITY,
@@ -109,7 +108,7 @@ function dialOf(plan: LoadPlan, signal: AbortSignal): Dial {
     maxBufferedBytes: Number.POSITIVE_INFINITY,
     ...(plan.rate === undefined ? { highWaterMarkBytes: Number.POSITIVE_INFINITY } : {}),
   };
-  return { protocols, headers, tls, compression, limits, signal };
+  return { ...plan.connect, limits, signal };
 }
 
 async function openAll(
