@@ -9,9 +9,12 @@ import type { DialOptions } from './node/client/dial.ts';
 import { dialLink } from './node/client/link-session.ts';
 import { nodePlatform } from './node/node-platform.ts';
 import { connectPair, type Pair, type PairOptions } from './node/pair.ts';
-import type { PeerSession } from './node/peer-session.ts';
-import { listen, type ServeOptions } from './node/serve.ts';
-import { type AttachOptions, Server } from './node/server.ts';
+import type { ServerTopics, TopicSubscriber } from './node/peer-topics.ts';
+import { listen, type ServeOptions as ServerOptions } from './node/serve.ts';
+import { type AttachOptions as AttachedOptions, Server } from './node/server.ts';
+import { Backplane } from './topics/backplane.ts';
+import { type TopicOptions, TopicPolicies } from './topics/topic-options.ts';
+import type { TopicPorts } from './topics/topic-ports.ts';
 import { Topics } from './topics/topics.ts';
 import type { ReconnectOptions, ReconnectTarget } from './web/reconnect-options.ts';
 import { ReconnectingClient } from './web/reconnecting-client.ts';
@@ -24,16 +27,32 @@ import {
   type WebSocketStream as WebSocketStreamInterface,
 } from './web/websocket-stream.ts';
 
-function newTopics(): Topics<PeerSession<unknown>> {
-  return new Topics((task) => process.nextTick(task), nodePlatform);
+const ports: TopicPorts = {
+  platform: nodePlatform,
+  atEndOfTick: (task) => process.nextTick(task),
+  after(ms, task) {
+    const timer = setTimeout(task, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+function newTopics({ broker, topics, maxUnpublishedBytes }: TopicOptions = {}): ServerTopics {
+  const policies = new TopicPolicies(topics);
+  if (broker === undefined) return { topics: new Topics(ports, policies), carrier: undefined };
+  const backplane = new Backplane<TopicSubscriber>(broker, ports, policies, maxUnpublishedBytes);
+  return { topics: backplane, carrier: backplane };
 }
+
+export interface ServeOptions<Data> extends ServerOptions<Data>, TopicOptions {}
+
+export interface AttachOptions<Data> extends AttachedOptions<Data>, TopicOptions {}
 
 /**
  * Starts a server with an HTTP server of its own. Resolves when it listens.
  * @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL; what listening throws, such as EADDRINUSE.
  */
 export function serve<Data = undefined>(options: ServeOptions<Data>): Promise<Server<Data>> {
-  return listen(options, newTopics());
+  return listen(options, newTopics(options));
 }
 
 /**
@@ -45,7 +64,9 @@ export function attach<Data = undefined>(
   httpServer: HttpServer | HttpsServer | Http2Server | Http2SecureServer,
   options: AttachOptions<Data>,
 ): Server<Data> {
-  return new Server(httpServer, false, newTopics(), options);
+  const server = new Server(httpServer, false, newTopics(options), options);
+  server.started.catch((error: unknown) => server.report(error));
+  return server;
 }
 
 /**
@@ -98,8 +119,9 @@ export type { Peers } from './node/peer-list.ts';
 export type { CloseInfo, PeerHandlers, SlowPeerPolicy } from './node/peer-session.ts';
 export { RejectUpgrade, type RejectUpgradeOptions } from './node/reject-upgrade.ts';
 export type { Route } from './node/routes.ts';
-export type { ServeOptions } from './node/serve.ts';
-export type { AttachOptions, CloseOptions, Server } from './node/server.ts';
+export type { CloseOptions, Server } from './node/server.ts';
+export type { ServerHealth } from './node/server-health.ts';
+export type { TopicListener } from './node/topic-listener.ts';
 export type { UpgradeRequest } from './node/upgrade-request.ts';
 export {
   ApertoError,
@@ -117,6 +139,17 @@ export type { CompressionOptions } from './protocol/extensions/permessage-deflat
 export { defaultLimits, type Limits } from './protocol/limits.ts';
 export type { Message } from './protocol/messages/message-assembler.ts';
 export type { PreparedMessage } from './protocol/messages/prepared-message.ts';
+export type { Broker, BrokerHost } from './topics/broker.ts';
+export type {
+  Appended,
+  History,
+  HistoryEntry,
+  HistoryRead,
+  Position,
+} from './topics/history.ts';
+export { MemoryEngine } from './topics/memory-broker.ts';
+export type { Presence, PresenceOptions } from './topics/presence.ts';
+export type { TopicOptions, TopicPolicy } from './topics/topic-options.ts';
 export type { WebSocketCloseInfo } from './web/close-arguments.ts';
 export type { CloseEvent } from './web/events.ts';
 export type { WritableMessage } from './web/message-sink.ts';

@@ -26,6 +26,7 @@ const pages = [
   'docs/errors.md',
   'docs/chat-protocols.md',
   'docs/command-line.md',
+  'docs/scaling.md',
   'docs/deploy/README.md',
   'docs/deploy/http2.md',
   'docs/websocket-differences.md',

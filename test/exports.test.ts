@@ -10,6 +10,7 @@ const require = createRequire(import.meta.url);
 const names = [
   'ApertoError',
   'CloseCode',
+  'MemoryEngine',
   'RejectUpgrade',
   'attach',
   'WebSocket',

@@ -79,5 +79,5 @@ export function prepareMessage(
   { compress = true }: SendOptions = {},
 ): PreparedMessage {
   const content = typeof data === 'string' ? data : toBytes(data);
-  return new PreparedMessage(content, nodePlatform, compress);
+  return PreparedMessage.encode(content, nodePlatform, compress);
 }

@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream';
 import { apertoError } from '../protocol/errors.ts';
 import { type ConnectOptions, connect } from './client/connect.ts';
 import { connectedDuplexes } from './memory-duplex.ts';
-import type { ClientPeer, Peer, PeerTopics } from './peer.ts';
+import type { ClientPeer, Peer } from './peer.ts';
 import type { PeerHandlers } from './peer-session.ts';
+import type { ServerTopics } from './peer-topics.ts';
 import type { Route } from './routes.ts';
 import { type AttachOptions, Server } from './server.ts';
 
@@ -68,7 +69,7 @@ class MemoryAgent extends Agent {
 /** @internal */
 export async function connectPair<Data>(
   options: PairOptions<Data>,
-  topics: PeerTopics,
+  topics: ServerTopics,
 ): Promise<Pair<Data>> {
   // It listens nowhere.
   const http = createServer();

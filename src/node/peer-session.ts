@@ -4,6 +4,7 @@ import type { ConnectionEnd } from '../protocol/connection-host.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import { apertoError } from '../protocol/errors.ts';
 import type { CompressionCounters } from '../protocol/extensions/compression-counters.ts';
+import type { Limits } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import type { MessageBatch } from '../protocol/messages/message-batch.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
@@ -15,8 +16,11 @@ import {
   type Sendable,
   toBytes,
 } from './data.ts';
+import { isPromise } from './is-promise.ts';
+import { LatestMessages } from './latest-messages.ts';
 import { MessageReader } from './message-reader.ts';
 import { nextTurn } from './next-turn.ts';
+import type { PublishedTopic, TopicSubscriber } from './peer-topics.ts';
 import { type DriverSettings, StreamDriver } from './stream-driver.ts';
 
 /** How a peer's connection ended. */
@@ -40,15 +44,24 @@ export type SlowPeerPolicy = 'close' | 'drop' | 'latest';
 /** What an application does for its peers. A `this` inside is the object that the handlers stand in. */
 export interface PeerHandlers<P> {
   /** A message came. The next one waits while a returned promise is pending. */
-  message?(peer: P, message: Message): void | Promise<void>;
+  message?(peer: P, message: Message): unknown;
   /** A ping came; it is answered already. `payload` is valid during the call. */
   ping?(peer: P, payload: Uint8Array): void;
   /** A pong came, asked for or not. `payload` is valid during the call. */
   pong?(peer: P, payload: Uint8Array): void;
   /** After `send` returned false: half of `limits.highWaterMarkBytes` or less still waits. */
-  drain?(peer: P): void | Promise<void>;
+  drain?(peer: P): unknown;
   /** The connection has ended; once a peer. */
-  close?(peer: P, code: number, reason: string): void | Promise<void>;
+  close?(peer: P, code: number, reason: string): unknown;
+}
+
+/** What an application does for its peers beyond that, as a server. */
+export interface TopicHandlers<P> {
+  /**
+   * Messages to a topic that the peer is subscribed to may have been lost on their way to this server: the broker's
+   * engine was away, or has dropped some.
+   */
+  gap?(peer: P, topic: string): unknown;
 }
 
 /** What is the same for many sessions: all of a route. */
@@ -56,7 +69,7 @@ export interface SessionSettings<P> extends DriverSettings {
   /** The value of Sec-WebSocket-Extensions that was agreed on; '' for none. */
   readonly extensions: string;
   readonly counters: CompressionCounters;
-  readonly handlers: PeerHandlers<P>;
+  readonly handlers: PeerHandlers<P> & TopicHandlers<P>;
   readonly slowPeers: SlowPeerPolicy;
   /** Where exceptions of handlers go. */
   onError(error: unknown, peer: P): void;
@@ -91,7 +104,7 @@ interface PeerStream {
 }
 
 /** One peer's connection with what the application does with it. The peer itself is only its face. */
-export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
+export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements TopicSubscriber {
   readonly peer: P;
   readonly protocol: string;
   readonly remoteAddress: string | undefined;
@@ -102,6 +115,8 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
 
   #reader: MessageReader | undefined = undefined;
   #needsDrain = false;
+  /** What a topic keeps for it while it is behind. */
+  #latest: LatestMessages | undefined = undefined;
   #closeInfo: CloseInfo | undefined = undefined;
   /** There once somebody waits for the end. */
   #closed: Awaited | undefined = undefined;
@@ -124,11 +139,7 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
    * Server: answers the handshake, calls `opened`, and holds messages until what that returned has settled.
    * The answer and what `opened` sends leave in one write.
    */
-  open(
-    answer: Uint8Array,
-    head: Buffer,
-    opened: ((peer: P) => void | Promise<void>) | undefined,
-  ): void {
+  open(answer: Uint8Array, head: Buffer, opened: ((peer: P) => unknown) | undefined): void {
     this.outbox.corked = true;
     this.outbox.append(answer);
     if (opened !== undefined) this.#call(() => opened(this.peer));
@@ -155,13 +166,13 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
       checkSendable(data);
       return false;
     }
-    return this.#queue(data, compress);
+    return this.#queue(data, compress, this.settings.slowPeers);
   }
 
-  #queue(data: Sendable, compress: boolean): boolean {
+  #queue(data: Sendable, compress: boolean, policy: SlowPeerPolicy): boolean {
     const outbox = this.outbox;
     const isFull = outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes;
-    if (isFull && !this.#admits(sizeOf(data), 1)) return false;
+    if (isFull && !this.#admits(sizeOf(data), 1, policy)) return false;
     if (typeof data === 'string') this.connection.sendText(data, compress);
     else if (data instanceof PreparedMessage) this.connection.sendPrepared(data, compress);
     else this.connection.sendBinary(toBytes(data), compress);
@@ -170,12 +181,14 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
   }
 
   /** Sends what was published to a topic, shared with other peers. */
-  deliver(batch: MessageBatch, last: boolean): void {
+  deliver(batch: MessageBatch, last: boolean, topic: PublishedTopic): void {
     const outbox = this.outbox;
     if (this.connection.state !== ConnectionState.OPEN || outbox.closed) return;
+    if (topic.slowPeers === 'latest' && this.#keepsLatest(topic.name, batch)) return;
+    const policy = topic.slowPeers ?? this.settings.slowPeers;
     const frames = this.connection.framesOf(batch);
     if (frames === undefined) {
-      for (const message of batch.messages) this.#queue(message, true);
+      for (const message of batch.messages) this.#queue(message, true, policy);
       return;
     }
     if (last && outbox.writeAtOnce(frames)) {
@@ -184,10 +197,29 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
     }
     const messages = batch.messages.length;
     const isFull = outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes;
-    if (isFull && !this.#admits(frames.length, messages)) return;
+    if (isFull && !this.#admits(frames.length, messages, policy)) return;
     outbox.append(frames);
     outbox.messagesQueued(messages);
     this.#hasRoom();
+  }
+
+  /** Whether the peer is behind, so that of this topic it gets the newest message once it is not. */
+  #keepsLatest(topic: string, { messages }: MessageBatch): boolean {
+    if (this.#hasRoom()) {
+      this.#countDropped(this.#latest?.drop(topic) ?? 0);
+      return false;
+    }
+    this.#latest ??= new LatestMessages();
+    this.#countDropped(this.#latest.keep(topic, messages));
+    return true;
+  }
+
+  #sendLatest(): void {
+    while (this.#latest !== undefined && this.#hasRoom()) {
+      const message = this.#latest.take();
+      if (message === undefined) this.#latest = undefined;
+      else this.#queue(message, true, 'latest');
+    }
   }
 
   /** Whether less than the high-water mark waits; if not, `drain` is owed. */
@@ -201,13 +233,13 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
   }
 
   /** Applies the slow-peer policy. A message alone may be larger than the limit; then it waits for nothing. */
-  #admits(size: number, messages: number): boolean {
+  #admits(size: number, messages: number, policy: SlowPeerPolicy): boolean {
     const outbox = this.outbox;
     outbox.flush();
     const waiting = outbox.bufferedAmount;
     if (waiting === 0 || waiting + size <= this.settings.limits.maxBufferedBytes) return true;
     this.#needsDrain = true;
-    switch (this.settings.slowPeers) {
+    switch (policy) {
       case 'close':
         this.connection.fail('SEND_BUFFER_FULL');
         return false;
@@ -224,12 +256,17 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
   }
 
   #countDropped(messages: number): void {
+    if (messages === 0) return;
     this.dropped += messages;
     this.settings.onDropped(messages);
   }
 
   get extensions(): string {
     return this.settings.extensions;
+  }
+
+  get limits(): Limits {
+    return this.settings.limits;
   }
 
   get counters(): CompressionCounters {
@@ -340,13 +377,13 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
     if (!this.#needsDrain || this.connection.state !== ConnectionState.OPEN) return;
     if (this.outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes / 2) return;
     this.#needsDrain = false;
-    if (this.settings.handlers.drain === undefined) return;
-    try {
-      const settled = this.settings.handlers.drain(this.peer);
-      if (isPromise(settled)) settled.then(undefined, (error) => this.#handlerFailed(error));
-    } catch (error) {
-      this.#handlerFailed(error);
-    }
+    this.#sendLatest();
+    if (!this.#needsDrain) this.#tell(() => this.settings.handlers.drain?.(this.peer));
+  }
+
+  missed(topic: string): void {
+    if (this.connection.state !== ConnectionState.OPEN) return;
+    this.#tell(() => this.settings.handlers.gap?.(this.peer, topic));
   }
 
   override onEnd(end: ConnectionEnd): void {
@@ -367,7 +404,7 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
 
   // --- Handlers
 
-  #call(handler: () => void | Promise<void>): void {
+  #call(handler: () => unknown): void {
     try {
       const settled = handler();
       if (isPromise(settled)) this.#waitFor(settled);
@@ -376,7 +413,17 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
     }
   }
 
-  #waitFor(settled: Promise<void>): void {
+  /** Calls a handler that nothing waits for. */
+  #tell(handler: () => unknown): void {
+    try {
+      const settled = handler();
+      if (isPromise(settled)) settled.then(undefined, (error) => this.#handlerFailed(error));
+    } catch (error) {
+      this.#handlerFailed(error);
+    }
+  }
+
+  #waitFor(settled: Promise<unknown>): void {
     const onFailed = (error: unknown): void => this.#handlerFailed(error);
     // A reader taken in the handler says itself when it is ready; after `close` there is nothing to wait for.
     if (this.#reader !== undefined || this.connection.state !== ConnectionState.OPEN) {
@@ -405,11 +452,6 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> {
       console.error(second);
     }
   }
-}
-
-/** Whether to wait for what a handler returned: an arrow function may return anything. */
-function isPromise(returned: unknown): returned is Promise<void> {
-  return typeof returned === 'object' && returned !== null && 'then' in returned;
 }
 
 /** At least what the data takes on the wire, but for the header of bytes. */

@@ -1,10 +1,9 @@
-import { apertoError } from '../protocol/errors.ts';
 import type { CompressionCounters } from '../protocol/extensions/compression-counters.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
-import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
-import { checkSendable, prepareMessage, type Sendable, type SendOptions } from './data.ts';
+import type { Sendable, SendOptions } from './data.ts';
 import type { MessageReader } from './message-reader.ts';
 import type { CloseInfo, PeerSession } from './peer-session.ts';
+import { checkTopic, type PeerTopics, publishTo, subscribeTo } from './peer-topics.ts';
 import type { UpgradeRequest } from './upgrade-request.ts';
 
 /** The peer of a client: what `connect` resolves to. */
@@ -117,37 +116,6 @@ export class ClientPeer implements AsyncIterable<Message, undefined>, AsyncDispo
   }
 }
 
-/** What a server's peers ask of its topics. */
-export interface PeerTopics {
-  subscribe(session: PeerSession<unknown>, topic: string): void;
-  unsubscribe(session: PeerSession<unknown>, topic: string): void;
-  /** Delivers to all subscribers but `except`. */
-  publish(topic: string, message: PreparedMessage, except?: PeerSession<unknown>): void;
-  count(topic: string): number;
-  /** Delivers what was published and waits for the end of the tick. */
-  flush(): void;
-  leave(session: PeerSession<unknown>): void;
-}
-
-/** Prepares and publishes, unless nobody would hear it. */
-export function publishTo(
-  topics: PeerTopics,
-  topic: string,
-  data: Sendable,
-  options: SendOptions | undefined,
-  except?: PeerSession<unknown>,
-): void {
-  checkTopic(topic);
-  checkSendable(data);
-  if (topics.count(topic) === 0) return;
-  const message = data instanceof PreparedMessage ? data : prepareMessage(data, options);
-  topics.publish(topic, message, except);
-}
-
-function checkTopic(topic: string): void {
-  if (typeof topic !== 'string' || topic === '') throw apertoError('INVALID_TOPIC');
-}
-
 /** A peer of a server. */
 export class Peer<Data = undefined> extends ClientPeer {
   /** What the route's `upgrade` returned; the application's to change. */
@@ -173,24 +141,32 @@ export class Peer<Data = undefined> extends ClientPeer {
 
   /**
    * Has the peer receive what is published to the topic. Without effect once it is closed.
-   * @throws {ApertoError} INVALID_TOPIC for what is not a non-empty string.
+   * @throws {ApertoError} INVALID_TOPIC, TOO_MANY_TOPICS
    */
   subscribe(topic: string): void {
-    checkTopic(topic);
-    if (this.state !== 'closed') this.#topics.subscribe(this.#session, topic);
+    const { limits } = this.#session;
+    if (this.state === 'closed') checkTopic(this.#topics, topic, limits);
+    else subscribeTo(this.#topics, limits, this.#session, topic);
   }
 
   /** @throws {ApertoError} INVALID_TOPIC */
   unsubscribe(topic: string): void {
-    checkTopic(topic);
+    checkTopic(this.#topics, topic, this.#session.limits);
     this.#topics.unsubscribe(this.#session, topic);
   }
 
+  /** The topics that the peer is subscribed to. */
+  get topics(): ReadonlySet<string> {
+    return this.#topics.of(this.#session);
+  }
+
   /**
-   * Sends to every subscriber of the topic but this peer.
+   * Sends to every subscriber of the topic but this peer; with a broker, on all servers.
+   * @returns as `server.publish`.
    * @throws {ApertoError} INVALID_TOPIC, INVALID_DATA
    */
-  publish(topic: string, data: Sendable, options?: SendOptions): void {
-    publishTo(this.#topics, topic, data, options, this.#session);
+  publish(topic: string, data: Sendable, options?: SendOptions): boolean {
+    const { limits } = this.#session;
+    return publishTo(this.#topics, limits, topic, data, options, this.#session);
   }
 }

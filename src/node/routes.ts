@@ -8,11 +8,11 @@ import { normaliseOrigins, type OriginPolicy } from '../protocol/handshake/origi
 import { checkProtocols } from '../protocol/handshake/subprotocols.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import type { Peer } from './peer.ts';
-import type { PeerHandlers, SlowPeerPolicy } from './peer-session.ts';
+import type { PeerHandlers, SlowPeerPolicy, TopicHandlers } from './peer-session.ts';
 import type { UpgradeRequest } from './upgrade-request.ts';
 
 /** What a server does for the peers of one path. One object for all of them. */
-export interface Route<Data> extends PeerHandlers<Peer<Data>> {
+export interface Route<Data> extends PeerHandlers<Peer<Data>>, TopicHandlers<Peer<Data>> {
   /** The subprotocols spoken. The first that the client offers and is spoken is chosen. Default: none. */
   readonly protocols?: readonly string[];
   /**
@@ -33,7 +33,7 @@ export interface Route<Data> extends PeerHandlers<Peer<Data>> {
    */
   upgrade?(request: UpgradeRequest): Data | Promise<Data>;
   /** The connection is open. Messages wait while a returned promise is pending. */
-  open?(peer: Peer<Data>): void | Promise<void>;
+  open?(peer: Peer<Data>): unknown;
 }
 
 /** A route with everything checked and resolved. */

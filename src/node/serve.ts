@@ -1,11 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { ServerOptions as TlsServerOptions } from 'node:https';
+import type { Server as NetServer } from 'node:net';
 import { apertoError, errorTable } from '../protocol/errors.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { asksForWebSocket } from '../protocol/handshake/server-handshake.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { createHttpServer } from './http-server.ts';
-import type { PeerTopics } from './peer.ts';
+import type { ServerTopics } from './peer-topics.ts';
 import { Routes } from './routes.ts';
 import { type AttachOptions, Server } from './server.ts';
 import { trySharedReads } from './shared-read-buffer.ts';
@@ -35,7 +36,7 @@ export interface ServeOptions<Data> extends AttachOptions<Data> {
 /** @internal */
 export async function listen<Data>(
   options: ServeOptions<Data>,
-  topics: PeerTopics,
+  topics: ServerTopics,
 ): Promise<Server<Data>> {
   const limits = resolveLimits(options.limits);
   const { tls, http2 = tls !== undefined } = options;
@@ -45,21 +46,31 @@ export async function listen<Data>(
   const http = createHttpServer(tls, http2, limits);
   const server = new Server(http, true, topics, options);
   http.on('request', answerPlain(options, limits));
-  if (tls === undefined && (options.sharedReadBuffer ?? true)) await trySharedReads();
-  await new Promise<void>((resolve, reject) => {
-    http.once('error', reject);
-    const listening = (): void => {
-      http.off('error', reject);
-      resolve();
-    };
-    if (options.unix !== undefined) http.listen(options.unix, listening);
-    else http.listen(checkPort(options.port), options.host ?? '127.0.0.1', listening);
-  });
+  try {
+    await server.started;
+    if (tls === undefined && (options.sharedReadBuffer ?? true)) await trySharedReads();
+    await listening(http, options);
+  } catch (error) {
+    await server.close({ timeoutMs: 0 });
+    throw error;
+  }
   http.on('error', (error) => {
     // Accepting failed, for want of descriptors say: this connection is lost, the server is not.
     server.report(error);
   });
   return server;
+}
+
+function listening<Data>(http: NetServer, options: ServeOptions<Data>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once('error', reject);
+    const done = (): void => {
+      http.off('error', reject);
+      resolve();
+    };
+    if (options.unix !== undefined) http.listen(options.unix, done);
+    else http.listen(checkPort(options.port), options.host ?? '127.0.0.1', done);
+  });
 }
 
 function checkPort(port = 0): number {

@@ -1,5 +1,6 @@
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CloseCode } from '../protocol/close-codes.ts';
 import { connectionSettings } from '../protocol/connection-settings.ts';
 import { apertoError } from '../protocol/errors.ts';
@@ -12,17 +13,27 @@ import type {
   CompressionOptions,
   DeflateAgreement,
 } from '../protocol/extensions/permessage-deflate.ts';
-import type { Limits } from '../protocol/limits.ts';
+import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { agreedSettings } from './compression/node-compression.ts';
 import { encodeCloseReason, type Sendable, type SendOptions } from './data.ts';
 import { deadline } from './deadline.ts';
 import { Http2Sessions } from './http2-sessions.ts';
 import { nodePlatform } from './node-platform.ts';
-import { Peer, type PeerTopics, publishTo } from './peer.ts';
+import { Peer } from './peer.ts';
 import { PeerList, type Peers } from './peer-list.ts';
 import { PeerSession, type SessionSettings } from './peer-session.ts';
+import {
+  checkTopic,
+  type PeerTopics,
+  publishTo,
+  type ServerTopics,
+  subscribeTo,
+  type TopicCarrier,
+} from './peer-topics.ts';
 import type { ResolvedRoute, Route } from './routes.ts';
+import type { ServerHealth } from './server-health.ts';
 import { checkSharedReadBuffer, trySharedReads } from './shared-read-buffer.ts';
+import { ListeningSubscriber, type TopicListener } from './topic-listener.ts';
 import { type GrantedUpgrade, Upgrades } from './upgrades.ts';
 
 export interface AttachOptions<Data> {
@@ -43,15 +54,28 @@ export interface AttachOptions<Data> {
    * hears nothing of its end any more. Default: true with `serve`, false with `attach`.
    */
   readonly sharedReadBuffer?: boolean;
-  /** Where exceptions of handlers go. Default: `console.error`. */
+  /** Where exceptions of handlers go, and what else goes wrong unasked. Default: `console.error`. */
   onError?(error: unknown, peer?: Peer<Data>): void;
+  /** `health.status` has changed. */
+  onHealth?(health: ServerHealth): void;
 }
 
 export interface CloseOptions {
   /** What every peer is closed with. Default 1001, going away. */
   readonly code?: number;
   readonly reason?: string;
-  /** How long peers and requests have to finish before they are cut off; may be `Infinity`. Default 10,000 ms. */
+  /**
+   * How long the server goes on as before while `health.ready` is false, so that load balancers notice. Default 0.
+   */
+  readonly noticeMs?: number;
+  /**
+   * Then nobody is accepted any more, and the peers are closed one after another over this time, so that they do not all
+   * come back elsewhere at once. Default 0: all at once.
+   */
+  readonly spreadMs?: number;
+  /**
+   * How long peers and requests have to finish after that before they are cut off; may be `Infinity`. Default 10,000 ms.
+   */
   readonly timeoutMs?: number;
 }
 
@@ -60,10 +84,13 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #http: NetServer;
   readonly #ownsHttp: boolean;
   readonly #topics: PeerTopics;
+  readonly #carrier: TopicCarrier | undefined;
+  readonly #limits: Limits;
   readonly #upgrades: Upgrades<Data>;
   readonly #http2: Http2Sessions;
   readonly #sharedReadBuffer: boolean;
   readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
+  readonly #onHealth: (health: ServerHealth) => void;
   readonly #onPeer: ((peer: Peer<Data>, stream: Duplex) => void) | undefined;
   /** By what was agreed on: the response's extensions. */
   readonly #settingsOf = new Map<ResolvedRoute<Data>, Map<string, SessionSettings<Peer<Data>>>>();
@@ -78,6 +105,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
   #dropped = 0;
   #whenEmpty: (() => void) | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
+  #accepts = true;
+  /** @internal Settles once it is known whether the broker's engine is there. */
+  readonly started: Promise<void>;
 
   /**
    * @internal
@@ -86,19 +116,22 @@ export class Server<Data = undefined> implements AsyncDisposable {
   constructor(
     http: NetServer,
     ownsHttp: boolean,
-    topics: PeerTopics,
+    { topics, carrier }: ServerTopics,
     options: AttachOptions<Data>,
     onPeer?: (peer: Peer<Data>, stream: Duplex) => void,
   ) {
     this.#http = http;
     this.#ownsHttp = ownsHttp;
     this.#topics = topics;
+    this.#carrier = carrier;
+    this.#limits = resolveLimits(options.limits);
     this.#onPeer = onPeer;
     this.#sharedReadBuffer = checkSharedReadBuffer(options.sharedReadBuffer ?? ownsHttp);
     this.#onError = options.onError?.bind(options) ?? ((error) => console.error(error));
+    this.#onHealth = options.onHealth?.bind(options) ?? (() => {});
     if (this.#sharedReadBuffer) void trySharedReads();
     this.#upgrades = new Upgrades(http, ownsHttp, options, {
-      isClosing: () => this.#closing !== undefined,
+      isClosing: () => !this.#accepts,
       accept: (upgrade) => this.#accept(upgrade),
       report: (error) => this.report(error),
       checkEmpty: () => this.#checkEmpty(),
@@ -109,6 +142,14 @@ export class Server<Data = undefined> implements AsyncDisposable {
     if (ownsHttp && ('setSecureContext' in http || 'updateSettings' in http)) {
       watchSockets(http, this.#watched);
     }
+    this.started = this.#startCarrier();
+  }
+
+  async #startCarrier(): Promise<void> {
+    await this.#carrier?.start({
+      error: (error) => this.report(error),
+      changed: () => this.#tellHealth(),
+    });
   }
 
   /** The peers that are open or closing. A loop over them goes over those that are there when it begins. */
@@ -140,14 +181,64 @@ export class Server<Data = undefined> implements AsyncDisposable {
     return `${scheme}://${host}:${address.port}`;
   }
 
-  /**
-   * Sends to every subscriber of the topic on this node.
-   * @throws {ApertoError} INVALID_TOPIC, INVALID_DATA
-   */
-  publish(topic: string, data: Sendable, options?: SendOptions): void {
-    publishTo(this.#topics, topic, data, options);
+  /** How it is, for load balancers and whoever watches it. */
+  get health(): ServerHealth {
+    const isClosing = this.#closing !== undefined;
+    const isUp = this.#carrier?.isUp ?? true;
+    return {
+      status: isClosing ? 'closing' : isUp ? 'ok' : 'degraded',
+      ready: !isClosing,
+      peers: this.#peers.size,
+      dropped: this.#dropped,
+      unpublished: this.#carrier?.unpublished ?? 0,
+      gaps: this.#carrier?.gaps ?? 0,
+    };
   }
 
+  #tellHealth(): void {
+    try {
+      this.#onHealth(this.health);
+    } catch (error) {
+      this.report(error);
+    }
+  }
+
+  // --- Topics
+
+  /**
+   * Sends to every subscriber of the topic; with a broker, on all servers.
+   * @returns false where only this server's subscribers get it, since the broker's engine is away or behind.
+   * @throws {ApertoError} INVALID_TOPIC, INVALID_DATA
+   */
+  publish(topic: string, data: Sendable, options?: SendOptions): boolean {
+    return publishTo(this.#topics, this.#limits, topic, data, options);
+  }
+
+  /**
+   * Has the server itself hear what is published to a topic, by whichever server.
+   * @returns what ends it.
+   * @throws {ApertoError} INVALID_TOPIC, INVALID_OPTION
+   */
+  subscribe(topic: string, listener: TopicListener): () => void {
+    if (typeof listener?.message !== 'function') {
+      throw apertoError('INVALID_OPTION', { detail: 'a listener has a function named message' });
+    }
+    const subscriber = new ListeningSubscriber(topic, listener, (error) => this.report(error));
+    subscribeTo(this.#topics, this.#limits, subscriber, topic);
+    return () => this.#topics.unsubscribe(subscriber, topic);
+  }
+
+  /**
+   * Resolves to true once what other servers publish to a topic that somebody here is subscribed to arrives; to false
+   * where the broker's engine is away: `gap` is called when it is back. At once where there is no broker.
+   * @throws {ApertoError} INVALID_TOPIC
+   */
+  async subscribed(topic: string): Promise<boolean> {
+    checkTopic(this.#topics, topic, this.#limits);
+    return (await this.#carrier?.subscribed(topic)) ?? true;
+  }
+
+  /** How many peers and listeners of this server are subscribed. */
   subscriberCount(topic: string): number {
     return this.#topics.count(topic);
   }
@@ -241,18 +332,32 @@ export class Server<Data = undefined> implements AsyncDisposable {
    * @throws {ApertoError} INVALID_CLOSE_CODE, INVALID_CLOSE_REASON, INVALID_OPTION
    */
   close(options: CloseOptions = {}): Promise<void> {
-    const { code = CloseCode.GOING_AWAY, reason = '', timeoutMs = 10_000 } = options;
+    const { code = CloseCode.GOING_AWAY, reason = '' } = options;
+    const { noticeMs = 0, spreadMs = 0, timeoutMs = 10_000 } = options;
     // Told at once, and before anything was done.
     encodeCloseReason(code, reason);
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw apertoError('INVALID_OPTION', { detail: `timeoutMs is ${String(timeoutMs)}` });
+    for (const [name, ms] of Object.entries({ noticeMs, spreadMs, timeoutMs })) {
+      const isFit = typeof ms === 'number' && ms >= 0 && (ms < Infinity || name === 'timeoutMs');
+      if (!isFit) throw apertoError('INVALID_OPTION', { detail: `${name} is ${String(ms)}` });
     }
-    this.#closing ??= this.#close(code, reason, timeoutMs);
+    if (this.#closing === undefined) {
+      this.#closing = this.#close(code, reason, { noticeMs, spreadMs, timeoutMs });
+      this.#tellHealth();
+    }
     return this.#closing;
   }
 
-  async #close(code: number, reason: string, timeoutMs: number): Promise<void> {
-    const timer = deadline(timeoutMs, () => this.#cutOff());
+  async #close(
+    code: number,
+    reason: string,
+    {
+      noticeMs,
+      spreadMs,
+      timeoutMs,
+    }: Required<Pick<CloseOptions, 'noticeMs' | 'spreadMs' | 'timeoutMs'>>,
+  ): Promise<void> {
+    if (noticeMs > 0) await sleep(noticeMs);
+    this.#accepts = false;
     const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;
     if (this.#ownsHttp) {
       this.#upgrades.endSilent();
@@ -261,13 +366,29 @@ export class Server<Data = undefined> implements AsyncDisposable {
       this.#upgrades.stop();
       this.#http2.stop();
     }
-    for (const peer of this.#peers) peer.close(code, reason);
+    await this.#closePeers(code, reason, spreadMs);
+    const timer = deadline(timeoutMs, () => this.#cutOff());
     await new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
       this.#checkEmpty();
     });
     await httpClosed;
     clearTimeout(timer);
+    await this.#carrier?.close();
+  }
+
+  /** Some at a time, so that all are closed when `spreadMs` is over. */
+  async #closePeers(code: number, reason: string, spreadMs: number): Promise<void> {
+    const end = performance.now() + spreadMs;
+    let left = this.#peers.size;
+    for (const peer of this.#peers) {
+      left -= 1;
+      if (peer.state === 'closed') continue;
+      const share = (end - performance.now()) / (left + 1);
+      // A timer is exact to a millisecond: for less, the next one waits the longer.
+      if (share >= 1) await sleep(share);
+      peer.close(code, reason);
+    }
   }
 
   #closeHttp(): Promise<void> {

@@ -86,6 +86,8 @@ export type ErrorCode =
   | 'INVALID_TOPIC'
   | 'TOO_MANY_TOPICS'
   | 'ENGINE_AWAY'
+  | 'PUBLISH_FAILED'
+  | 'ENVELOPE_INVALID'
   | 'MESSAGES_TAKEN';
 
 /** A row for each code. */
@@ -211,6 +213,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   ),
   TOO_MANY_TOPICS: local('', 'the peer is subscribed to as many topics as it may be'),
   ENGINE_AWAY: network('', 'the engine that topics are carried by cannot be reached'),
+  PUBLISH_FAILED: network('', 'what was published may not have reached other servers'),
+  ENVELOPE_INVALID: network('', 'what came from the engine is no message of a topic'),
   MESSAGES_TAKEN: local('', 'the messages of this peer are being read already'),
 };
 

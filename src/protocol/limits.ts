@@ -34,6 +34,10 @@ export interface Limits {
   readonly highWaterMarkBytes: number;
   /** Unsent bytes above which the route's policy for slow peers holds. Default 1 MiB. */
   readonly maxBufferedBytes: number;
+  /** Topics that a peer may be subscribed to. Over it, `subscribe` throws. Default 1,024. */
+  readonly maxTopics: number;
+  /** Characters of a topic's name, as JavaScript counts them. Default 256. */
+  readonly maxTopicLength: number;
   /** Time in which a peer must take something of what waits for it. Default 30 s. */
   readonly stallTimeoutMs: number;
   /** Control frames a second that a peer may send, in the long run. Over it: 1008. Default 50. */
@@ -56,6 +60,8 @@ export const defaultLimits: Limits = {
   closeTimeoutMs: 5_000,
   highWaterMarkBytes: 64 * 1024,
   maxBufferedBytes: 1024 * 1024,
+  maxTopics: 1024,
+  maxTopicLength: 256,
   stallTimeoutMs: 30_000,
   controlFramesPerSecond: 50,
   controlFrameBurst: 100,

@@ -62,21 +62,21 @@ export interface QueueOptions {
  */
 export interface ReconnectHandlers {
   /** An attempt begins. */
-  connecting?(client: ReconnectingClient, attempt: number): void | Promise<void>;
+  connecting?(client: ReconnectingClient, attempt: number): unknown;
   /** There is a connection. What this sends before it returns goes before what is queued. */
-  open?(client: ReconnectingClient): void | Promise<void>;
+  open?(client: ReconnectingClient): unknown;
   /** A message came: text as a string, binary as bytes. */
-  message?(client: ReconnectingClient, data: string | Uint8Array): void | Promise<void>;
+  message?(client: ReconnectingClient, data: string | Uint8Array): unknown;
   /** All that was queued has been handed to the connection. */
-  drain?(client: ReconnectingClient): void | Promise<void>;
+  drain?(client: ReconnectingClient): unknown;
   /** A connection was lost or could not be made, and there will be another attempt. */
-  waiting?(client: ReconnectingClient, wait: ReconnectWait): void | Promise<void>;
+  waiting?(client: ReconnectingClient, wait: ReconnectWait): unknown;
   /** `close` was called, and there is a connection to close. */
-  closing?(client: ReconnectingClient): void | Promise<void>;
+  closing?(client: ReconnectingClient): unknown;
   /** It is over. Once, and last. */
-  closed?(client: ReconnectingClient, end: ReconnectEnd): void | Promise<void>;
+  closed?(client: ReconnectingClient, end: ReconnectEnd): unknown;
   /** A message that `send` had queued will not be sent: the policy dropped it, or it was there at the end. */
-  dropped?(client: ReconnectingClient, data: string | Uint8Array): void | Promise<void>;
+  dropped?(client: ReconnectingClient, data: string | Uint8Array): unknown;
   /** Where exceptions of handlers go. Default: `console.error`. */
   onError?(error: unknown, client: ReconnectingClient): void;
 }

@@ -43,10 +43,7 @@ interface Details {
 }
 
 type Handlers = {
-  readonly [Name in keyof Details]?: (
-    client: ReconnectingClient,
-    detail: Details[Name],
-  ) => void | Promise<void>;
+  readonly [Name in keyof Details]?: (client: ReconnectingClient, detail: Details[Name]) => unknown;
 };
 
 /**

@@ -155,7 +155,7 @@ describe('another client of the same route', () => {
   const lobby: Route<string> = {
     upgrade: ({ url }) => url.slice(1),
     open: (peer) => peer.subscribe('lobby'),
-    message: (peer, message) => peer.publish('lobby', `${peer.data}: ${message}`),
+    message: (peer, message) => void peer.publish('lobby', `${peer.data}: ${message}`),
   };
 
   test('hears what is published', async () => {

@@ -99,7 +99,7 @@ describe('topics', () => {
       routes: {
         '/': {
           open: (peer) => peer.subscribe('room'),
-          close: (peer) => peer.publish('room', 'gone'),
+          close: (peer) => void peer.publish('room', 'gone'),
         },
       },
     });

@@ -57,7 +57,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** Sends a batch as a session does; only a server publishes. */
 function publish(harness: Harness, isServer: boolean, messages: readonly Data[]): void {
   const { connection } = harness;
-  const prepared = messages.map((each) => new PreparedMessage(each, testPlatform, true));
+  const prepared = messages.map((each) => PreparedMessage.encode(each, testPlatform, true));
   const frames = isServer && connection.framesOf(new MessageBatch(prepared, testPlatform));
   if (frames) harness.append(frames);
   else for (const message of prepared) connection.sendPrepared(message, true);
@@ -78,7 +78,7 @@ function perform(
     if ('send' in each) {
       const { send, how, compress } = each;
       if (how === 'prepared') {
-        harness.connection.sendPrepared(new PreparedMessage(send, testPlatform, true), compress);
+        harness.connection.sendPrepared(PreparedMessage.encode(send, testPlatform, true), compress);
       } else if (typeof send === 'string') harness.connection.sendText(send, compress);
       else harness.connection.sendBinary(send, compress);
       waiting.push({ message: send });

@@ -369,8 +369,8 @@ describe('sending', () => {
       harness.connection.sendText('short', true);
       harness.connection.sendText(text, false);
       harness.connection.sendBinary(bytes, true);
-      harness.connection.sendPrepared(new PreparedMessage(text, testPlatform, true), true);
-      harness.connection.sendPrepared(new PreparedMessage(text, testPlatform, false), true);
+      harness.connection.sendPrepared(PreparedMessage.encode(text, testPlatform, true), true);
+      harness.connection.sendPrepared(PreparedMessage.encode(text, testPlatform, false), true);
       harness.connection.sendBytes(PING, bytes);
       harness.connection.sendText(text, true);
       const written = harness.written();

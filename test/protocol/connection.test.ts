@@ -158,7 +158,7 @@ describe('sending', () => {
       const harness = new Harness(isServer);
       harness.connection.sendText('ü', true);
       harness.connection.sendBytes(2, Uint8Array.of(1));
-      harness.connection.sendPrepared(new PreparedMessage('p', testPlatform, true), true);
+      harness.connection.sendPrepared(PreparedMessage.encode('p', testPlatform, true), true);
       assert.deepEqual(harness.sent(), [
         { opcode: 1, payload: [0xc3, 0xbc] },
         { opcode: 2, payload: [1] },

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { prepareMessage } from '../../dist/index.js';
 import type { MessageBatch } from '../../dist/protocol/messages/message-batch.js';
+import { TopicPolicies } from '../../dist/topics/topic-options.js';
 import { type Subscriber, Topics } from '../../dist/topics/topics.js';
 import { testPlatform } from '../protocol/test-platform.ts';
 import { decodeFrames } from '../reference-codec.ts';
@@ -17,16 +18,18 @@ class Member implements Subscriber {
   deliver(): void {
     this.log.push(this.name);
   }
+  missed(): void {}
 }
 
 const message = prepareMessage('x');
 
 /** Every publication is delivered before the call returns. */
-const atOnce = (task: () => void): void => task();
+const atOnce = { atEndOfTick: (task: () => void): void => task(), platform: testPlatform };
+const noPolicies = new TopicPolicies();
 
 test('delivers in the order of subscription, to all but one', () => {
   const log: string[] = [];
-  const topics = new Topics<Member>(atOnce, testPlatform);
+  const topics = new Topics<Member>(atOnce, noPolicies);
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new Member(name, log)) as [
     Member,
     Member,
@@ -42,7 +45,8 @@ test('delivers in the order of subscription, to all but one', () => {
 describe('within a tick', () => {
   function setUp() {
     const tasks: (() => void)[] = [];
-    const topics = new Topics<Recorder>((task) => tasks.push(task), testPlatform);
+    const atEndOfTick = (task: () => void) => void tasks.push(task);
+    const topics = new Topics<Recorder>({ atEndOfTick, platform: testPlatform }, noPolicies);
     const [a, b] = [new Recorder(), new Recorder()];
     for (const member of [a, b]) topics.subscribe(member, 't');
     const endTick = (): void => {
@@ -54,6 +58,7 @@ describe('within a tick', () => {
   class Recorder implements Subscriber {
     readonly got: { text: string; messages: number; frames: Uint8Array }[] = [];
     readonly lasts: boolean[] = [];
+    missed(): void {}
     deliver(batch: MessageBatch, last: boolean): void {
       const frames = batch.plainFrames;
       const messages = batch.messages.length;
@@ -140,7 +145,7 @@ describe('within a tick', () => {
 
 test('one that leaves during a delivery is not delivered to, and harms nobody', () => {
   const log: string[] = [];
-  const topics = new Topics<Member>(atOnce, testPlatform);
+  const topics = new Topics<Member>(atOnce, noPolicies);
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new Member(name, log)) as [
     Member,
     Member,
@@ -172,7 +177,7 @@ test('behaves as a table of pairs', () => {
     fc.property(steps, (program) => {
       const log: string[] = [];
       const members = new Map(['a', 'b', 'c', 'd'].map((name) => [name, new Member(name, log)]));
-      const topics = new Topics<Member>(atOnce, testPlatform);
+      const topics = new Topics<Member>(atOnce, noPolicies);
       let pairs: { who: string; topic: string }[] = [];
       for (const { do: action, who, topic } of program) {
         const member = members.get(who) as Member;

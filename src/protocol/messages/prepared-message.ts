@@ -21,15 +21,23 @@ export class PreparedMessage implements EncodedMessage {
   /** How it is compressed by each deflater, or who waits for that. */
   #deflated: Map<Deflater, EncodedMessage | WhenDeflated[]> | undefined = undefined;
 
-  constructor(data: string | Uint8Array, platform: Platform, compress: boolean) {
+  /** @param frame a whole frame as a server sends it, unfragmented and unmasked. */
+  constructor(opcode: number, frame: Uint8Array, payloadStart: number, compress: boolean) {
+    this.opcode = opcode;
+    this.frame = frame;
+    this.payloadStart = payloadStart;
+    this.compress = compress;
+  }
+
+  static encode(data: string | Uint8Array, platform: Platform, compress: boolean): PreparedMessage {
     const isText = typeof data === 'string';
     const length = isText ? platform.utf8Length(data) : data.length;
-    this.compress = compress;
-    this.opcode = isText ? TEXT : BINARY;
-    this.frame = platform.allocate(headerSize(length) + length);
-    this.payloadStart = writeHeader(this.frame, 0, this.opcode, length, false);
-    if (isText) platform.encodeUtf8(data, this.frame, this.payloadStart, length);
-    else this.frame.set(data, this.payloadStart);
+    const opcode = isText ? TEXT : BINARY;
+    const frame = platform.allocate(headerSize(length) + length);
+    const payloadStart = writeHeader(frame, 0, opcode, length, false);
+    if (isText) platform.encodeUtf8(data, frame, payloadStart, length);
+    else frame.set(data, payloadStart);
+    return new PreparedMessage(opcode, frame, payloadStart, compress);
   }
 
   /** Bytes of the payload. */

@@ -106,8 +106,8 @@ for (const masked of [false, true]) {
     }
 
     test('sends prepared messages, several times', () => {
-      const text = new PreparedMessage('häh', testPlatform, true);
-      const binary = new PreparedMessage(new Uint8Array(300).fill(9), testPlatform, true);
+      const text = PreparedMessage.encode('häh', testPlatform, true);
+      const binary = PreparedMessage.encode(new Uint8Array(300).fill(9), testPlatform, true);
       const frames = sent(masked, (sender, sink) => {
         sender.encoded(sink, text);
         sender.encoded(sink, binary);
@@ -145,7 +145,7 @@ for (const masked of [false, true]) {
     }
 
     test('of a message that is encoded already', () => {
-      const message = new PreparedMessage('häh', testPlatform, true);
+      const message = PreparedMessage.encode('häh', testPlatform, true);
       const frame = sender.encodedFrame(message);
       assert.equal(frame === message.frame, !masked);
       const [decoded] = decodeFrames(frame).frames;
@@ -188,7 +188,7 @@ test('a server hands on large payloads and prepared frames without copying them'
   const sink = new Sink();
   const sender = new FrameSender(testPlatform, false);
   const payload = new Uint8Array(16_384);
-  const message = new PreparedMessage('hello', testPlatform, true);
+  const message = PreparedMessage.encode('hello', testPlatform, true);
   sender.bytes(sink, 2, payload);
   sender.encoded(sink, message);
   assert.ok(sink.appended.includes(payload));

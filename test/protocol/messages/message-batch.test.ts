@@ -6,7 +6,7 @@ import { PreparedMessage } from '../../../dist/protocol/messages/prepared-messag
 import { decodeFrames } from '../../reference-codec.ts';
 import { testPlatform } from '../test-platform.ts';
 
-const messages = ['a', 'bc', ''].map((text) => new PreparedMessage(text, testPlatform, true));
+const messages = ['a', 'bc', ''].map((text) => PreparedMessage.encode(text, testPlatform, true));
 const [first] = messages;
 
 /** Says the same of each message, and how often it was asked. */

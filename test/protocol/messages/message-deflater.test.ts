@@ -52,7 +52,7 @@ function setUp(setting: Setting = {}) {
 }
 
 function prepared(data: string | Uint8Array, compress = true): PreparedMessage {
-  return new PreparedMessage(data, testPlatform, compress);
+  return PreparedMessage.encode(data, testPlatform, compress);
 }
 
 /** What was sent, inflated where it was compressed, if each message is by itself. */

@@ -35,7 +35,7 @@ const text = 'compress, compress and compress me';
 const bytes = Uint8Array.from(Buffer.from(text));
 
 function prepared(compress: boolean): PreparedMessage {
-  return new PreparedMessage(text, testPlatform, compress);
+  return PreparedMessage.encode(text, testPlatform, compress);
 }
 
 const isCompressed = (sink: Harness) => sink.sent().map(({ compressed = false }) => compressed);

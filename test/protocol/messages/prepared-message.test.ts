@@ -8,7 +8,7 @@ import { testPlatform } from '../test-platform.ts';
 
 for (const data of ['', 'hello', 'ü'.repeat(63), 'x'.repeat(70_000)]) {
   test(`a text of ${data.length} characters is one unmasked frame`, () => {
-    const message = new PreparedMessage(data, testPlatform, true);
+    const message = PreparedMessage.encode(data, testPlatform, true);
     const [frame] = decodeFrames(message.frame).frames;
     assert.equal(message.opcode, 1);
     assert.equal(frame?.opcode, 1);
@@ -20,7 +20,7 @@ for (const data of ['', 'hello', 'ü'.repeat(63), 'x'.repeat(70_000)]) {
 
 test('bytes are copied: what happens to them later does not matter', () => {
   const data = Uint8Array.of(1, 2, 3);
-  const message = new PreparedMessage(data, testPlatform, true);
+  const message = PreparedMessage.encode(data, testPlatform, true);
   data.fill(0);
   assert.equal(message.opcode, 2);
   assert.deepEqual([...message.frame], [0x82, 3, 1, 2, 3]);
@@ -28,7 +28,7 @@ test('bytes are copied: what happens to them later does not matter', () => {
 
 test('says how long its payload is, and whether it may be compressed', () => {
   for (const compress of [true, false]) {
-    const message = new PreparedMessage('ü'.repeat(100), testPlatform, compress);
+    const message = PreparedMessage.encode('ü'.repeat(100), testPlatform, compress);
     assert.equal(message.size, 200);
     assert.equal(message.compress, compress);
   }
@@ -58,8 +58,8 @@ describe('compressed', () => {
     test(`${typeof data} of ${data.length} bytes: a frame with RSV1, of its own memory`, () => {
       const port = new TestCompression();
       const deflater = port.sharedDeflater(parameters);
-      const now = new PreparedMessage(data, testPlatform, true);
-      const later = new PreparedMessage(data, testPlatform, true);
+      const now = PreparedMessage.encode(data, testPlatform, true);
+      const later = PreparedMessage.encode(data, testPlatform, true);
       const encoded = now.deflate(deflater, testPlatform);
       // What the deflater puts out next does not change it.
       deflater.deflate(incompressible, 0, 40, true);
@@ -80,7 +80,7 @@ describe('compressed', () => {
   test('once for each deflater', () => {
     const port = new TestCompression();
     const deflaters = [1, 9].map((level) => port.sharedDeflater({ ...parameters, level }));
-    const message = new PreparedMessage(long, testPlatform, true);
+    const message = PreparedMessage.encode(long, testPlatform, true);
     const encoded = deflaters.map((deflater) => {
       assert.equal(message.deflatedBy(deflater), undefined);
       return message.deflate(deflater, testPlatform);
@@ -94,7 +94,7 @@ describe('compressed', () => {
   test('later: once, however many wait for it, who are told in order', () => {
     const port = new TestCompression();
     const deflaters = [1, 9].map((level) => port.sharedDeflater({ ...parameters, level }));
-    const message = new PreparedMessage(long, testPlatform, true);
+    const message = PreparedMessage.encode(long, testPlatform, true);
     const told: [number, EncodedMessage][] = [];
     const later = (deflater: TestDeflater | undefined, who: number): boolean => {
       assert.ok(deflater);
@@ -124,10 +124,10 @@ describe('compressed', () => {
   test('what gets no shorter is the message itself', () => {
     const port = new TestCompression();
     const deflater = port.sharedDeflater(parameters);
-    const message = new PreparedMessage(incompressible, testPlatform, true);
+    const message = PreparedMessage.encode(incompressible, testPlatform, true);
     assert.equal(message.deflate(deflater, testPlatform), message);
     assert.equal(message.deflatedBy(deflater), message);
-    const other = new PreparedMessage(incompressible, testPlatform, true);
+    const other = PreparedMessage.encode(incompressible, testPlatform, true);
     other.deflateLater(deflater, testPlatform, (found) => assert.equal(found, other));
     port.finishOne();
     assert.equal(other.deflatedBy(deflater), other);

@@ -1,0 +1,135 @@
+import type { PreparedMessage } from '../protocol/messages/prepared-message.ts';
+import type { Broker } from './broker.ts';
+import { sealEnvelope } from './envelope.ts';
+import type { TopicPorts } from './topic-ports.ts';
+
+/** Messages to one topic that leave together. */
+interface Batch {
+  readonly messages: PreparedMessage[];
+  bytes: number;
+}
+
+/** A batch leaves once it has this many bytes, without waiting for the end of the tick. */
+const MAX_BATCH = 64 * 1024;
+
+/** Of how many topics the last sequence is known. What it was of others is told as unknown. */
+const MAX_CHAINS = 16_384;
+
+/** Hands messages to the engine: those to one topic in a tick as one, and never more than it takes in time. */
+export class Publisher {
+  /** Whether the engine can be reached. */
+  isUp = false;
+  /** Messages that may not have reached the other nodes. */
+  unpublished = 0;
+
+  readonly #broker: Broker;
+  readonly #ports: TopicPorts;
+  readonly #node: number;
+  readonly #maxBytes: number;
+  readonly #onLost: (lost: { readonly messages: number; readonly error: unknown }) => void;
+  readonly #batches = new Map<string, Batch>();
+  /** By topic, the sequence of the last envelope; the topic published to longest ago first. */
+  readonly #chains = new Map<string, number>();
+  #sequence = 0;
+  #scheduled = false;
+  /** Bytes that the engine has not taken. */
+  #waitingBytes = 0;
+  #whenDrained: (() => void) | undefined = undefined;
+
+  constructor(
+    broker: Broker,
+    ports: TopicPorts,
+    node: number,
+    maxBytes: number,
+    onLost: (lost: { readonly messages: number; readonly error: unknown }) => void,
+  ) {
+    this.#broker = broker;
+    this.#ports = ports;
+    this.#node = node;
+    this.#maxBytes = maxBytes;
+    this.#onLost = onLost;
+  }
+
+  /** Returns whether it is handed to the engine. */
+  publish(topic: string, message: PreparedMessage): boolean {
+    const size = message.frame.length;
+    let batch = this.#batches.get(topic);
+    if (batch !== undefined && batch.messages[0]?.compress !== message.compress) {
+      this.#send(topic, batch);
+      batch = undefined;
+    }
+    if (!this.isUp || this.#waitingBytes + size > this.#maxBytes) {
+      if (batch !== undefined) this.#send(topic, batch);
+      // The next one tells the other nodes that something came before it.
+      this.#link(topic);
+      this.unpublished += 1;
+      return false;
+    }
+    if (batch === undefined) {
+      batch = { messages: [], bytes: 0 };
+      this.#batches.set(topic, batch);
+    }
+    batch.messages.push(message);
+    batch.bytes += size;
+    this.#waitingBytes += size;
+    if (batch.bytes >= MAX_BATCH) this.#send(topic, batch);
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#ports.atEndOfTick(() => {
+        this.#scheduled = false;
+        this.#flush();
+      });
+    }
+    return true;
+  }
+
+  #flush(): void {
+    for (const [topic, batch] of this.#batches) this.#send(topic, batch);
+  }
+
+  #send(topic: string, { messages, bytes }: Batch): void {
+    this.#batches.delete(topic);
+    const head = { node: this.#node, ...this.#link(topic) };
+    const envelope = sealEnvelope(head, messages, this.#ports.platform);
+    this.#broker.publish(topic, envelope).then(
+      () => this.#settled(bytes),
+      (error) => {
+        this.unpublished += messages.length;
+        this.#settled(bytes);
+        this.#onLost({ messages: messages.length, error });
+      },
+    );
+  }
+
+  #settled(bytes: number): void {
+    this.#waitingBytes -= bytes;
+    if (this.#waitingBytes === 0) this.#whenDrained?.();
+  }
+
+  /** The place of an envelope behind the one before it to the same topic. */
+  #link(topic: string): { readonly sequence: number; readonly previous: number } {
+    const previous = this.#chains.get(topic) ?? 0;
+    this.#sequence += 1;
+    // Set anew, it is the last one to be forgotten.
+    if (previous > 0) this.#chains.delete(topic);
+    this.#chains.set(topic, this.#sequence);
+    if (this.#chains.size > MAX_CHAINS) {
+      const [oldest] = this.#chains.keys();
+      if (oldest !== undefined) this.#chains.delete(oldest);
+    }
+    return { sequence: this.#sequence, previous };
+  }
+
+  /** Resolves once the engine has taken everything, or after `ms`, or at once where it is away. */
+  async drained(ms: number): Promise<void> {
+    this.#flush();
+    if (this.#waitingBytes === 0 || !this.isUp) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#ports.after(ms, resolve);
+      this.#whenDrained = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,233 @@
+import type { Broker } from './broker.ts';
+import type { EnvelopeHead } from './envelope.ts';
+import type { TopicPorts } from './topic-ports.ts';
+import type { TopicWatcher } from './topics.ts';
+
+interface SubscriptionListener {
+  /** Messages to the topic may have been lost. */
+  missed(topic: string): void;
+  /** The engine has refused to subscribe or to unsubscribe. It is tried again. */
+  failed(error: unknown): void;
+}
+
+/** So many topics are asked for at once. */
+const MAX_TOPICS = 1_000;
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Until the engine is asked again for what it has refused. */
+const RETRY_MS = 1_000;
+
+/** Of how many nodes a topic knows the last envelope. */
+const MAX_NODES = 256;
+
+/** A topic that this node has subscribers for. */
+export class NodeTopic {
+  /** Whether the engine has confirmed it. */
+  isConfirmed = false;
+  /** Whether messages may have been lost before it is confirmed. */
+  mayMiss: boolean;
+  /** Who waits for it to be confirmed. */
+  #waiting: ((isConfirmed: boolean) => void)[] = [];
+  /** By node, the sequence of its last envelope; the node heard longest ago first. */
+  readonly #heard = new Map<number, number>();
+
+  constructor(mayMiss: boolean) {
+    this.mayMiss = mayMiss;
+  }
+
+  /** Whether the envelope is the next one of its node, comes behind a gap, or is no news. */
+  place({ node, sequence, previous }: EnvelopeHead): 'next' | 'gap' | 'known' {
+    const last = this.#heard.get(node);
+    // A gap has been told where it was overtaken.
+    if (last !== undefined && sequence <= last) return 'known';
+    this.#heard.delete(node);
+    this.#heard.set(node, sequence);
+    if (this.#heard.size > MAX_NODES) {
+      const [oldest] = this.#heard.keys();
+      if (oldest !== undefined) this.#heard.delete(oldest);
+    }
+    return last === undefined || last === previous ? 'next' : 'gap';
+  }
+
+  /** What comes next follows on nothing. */
+  forget(): void {
+    this.#heard.clear();
+  }
+
+  get whenConfirmed(): Promise<boolean> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  settle(isConfirmed: boolean): void {
+    this.isConfirmed = isConfirmed;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve(isConfirmed);
+  }
+}
+
+/**
+ * Keeps what a node is subscribed to at the engine the same as what it has subscribers for. Changes of a tick go
+ * together, one call to the broker at a time.
+ */
+export class Subscriptions implements TopicWatcher {
+  readonly #broker: Broker;
+  readonly #ports: TopicPorts;
+  readonly #listener: SubscriptionListener;
+  readonly #wanted = new Map<string, NodeTopic>();
+  readonly #toSubscribe = new Set<string>();
+  readonly #toUnsubscribe = new Set<string>();
+  /** What the broker is subscribing to at the moment. */
+  #coming: ReadonlySet<string> = NONE;
+  #isUp = false;
+  /** Counts the times that the engine came and went: what was asked for before is void. */
+  #era = 0;
+  #runningEra = -1;
+  #scheduled = false;
+  #cancelRetry: (() => void) | undefined = undefined;
+
+  constructor(broker: Broker, ports: TopicPorts, listener: SubscriptionListener) {
+    this.#broker = broker;
+    this.#ports = ports;
+    this.#listener = listener;
+  }
+
+  get(topic: string): NodeTopic | undefined {
+    return this.#wanted.get(topic);
+  }
+
+  /** Those of the topics that are wanted; of all where none are given. */
+  among(topics?: readonly string[]): [string, NodeTopic][] {
+    if (topics === undefined) return [...this.#wanted];
+    return topics.flatMap((topic): [string, NodeTopic][] => {
+      const state = this.#wanted.get(topic);
+      return state === undefined ? [] : [[topic, state]];
+    });
+  }
+
+  /** Resolves to whether the engine has confirmed the topic; false where it is away, or nobody is subscribed. */
+  confirmed(topic: string): Promise<boolean> {
+    const state = this.#wanted.get(topic);
+    if (state === undefined || !this.#isUp) return Promise.resolve(false);
+    return state.isConfirmed ? Promise.resolve(true) : state.whenConfirmed;
+  }
+
+  // --- What the node wants
+
+  added(topic: string): void {
+    const state = new NodeTopic(!this.#isUp);
+    this.#wanted.set(topic, state);
+    // The engine has not been told that nobody was left. It may not have confirmed either.
+    if (this.#toUnsubscribe.delete(topic)) state.isConfirmed = !this.#coming.has(topic);
+    else this.#toSubscribe.add(topic);
+    this.#schedule();
+  }
+
+  removed(topic: string): void {
+    this.#wanted.get(topic)?.settle(false);
+    this.#wanted.delete(topic);
+    if (!this.#toSubscribe.delete(topic)) this.#toUnsubscribe.add(topic);
+    this.#schedule();
+  }
+
+  // --- What the engine is
+
+  up(): void {
+    this.#begin(true);
+    for (const topic of this.#wanted.keys()) this.#toSubscribe.add(topic);
+    this.#schedule();
+  }
+
+  down(): void {
+    this.#begin(false);
+    for (const state of this.#wanted.values()) {
+      state.mayMiss = true;
+      state.settle(false);
+    }
+  }
+
+  #begin(isUp: boolean): void {
+    // Up again without having been down: it may have been away all the same.
+    if (isUp && this.#isUp) this.down();
+    this.#isUp = isUp;
+    this.#era += 1;
+    this.#toSubscribe.clear();
+    this.#toUnsubscribe.clear();
+    this.#coming = NONE;
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+  }
+
+  // --- Making them the same
+
+  #schedule(): void {
+    if (this.#scheduled || !this.#isUp) return;
+    this.#scheduled = true;
+    this.#ports.atEndOfTick(() => {
+      this.#scheduled = false;
+      if (this.#isUp && this.#runningEra !== this.#era) void this.#reconcile(this.#era);
+    });
+  }
+
+  async #reconcile(era: number): Promise<void> {
+    this.#runningEra = era;
+    const isCurrent = (): boolean => era === this.#era;
+    while (isCurrent() && this.#toUnsubscribe.size + this.#toSubscribe.size > 0) {
+      const leaving = take(this.#toUnsubscribe);
+      const coming = leaving.length > 0 ? [] : take(this.#toSubscribe);
+      this.#coming = new Set(coming);
+      try {
+        if (leaving.length > 0) await this.#broker.unsubscribe(leaving);
+        else await this.#broker.subscribe(coming);
+      } catch (error) {
+        if (isCurrent()) this.#refused(leaving, coming, error);
+        break;
+      }
+      if (!isCurrent()) return;
+      this.#coming = NONE;
+      for (const topic of coming) this.#confirm(topic);
+      // Somebody came while the engine was told that nobody is left.
+      for (const topic of leaving) if (this.#wanted.has(topic)) this.#toSubscribe.add(topic);
+    }
+    if (isCurrent()) this.#runningEra = -1;
+  }
+
+  #confirm(topic: string): void {
+    const state = this.#wanted.get(topic);
+    if (state === undefined) {
+      this.#toUnsubscribe.add(topic);
+      return;
+    }
+    const { mayMiss } = state;
+    state.mayMiss = false;
+    if (mayMiss) state.forget();
+    state.settle(true);
+    if (mayMiss) this.#listener.missed(topic);
+  }
+
+  #refused(leaving: readonly string[], coming: readonly string[], error: unknown): void {
+    for (const topic of leaving) if (!this.#wanted.has(topic)) this.#toUnsubscribe.add(topic);
+    for (const topic of coming) {
+      const state = this.#wanted.get(topic);
+      if (state === undefined) continue;
+      state.mayMiss = true;
+      state.settle(false);
+      this.#toSubscribe.add(topic);
+    }
+    this.#coming = NONE;
+    this.#listener.failed(error);
+    this.#cancelRetry = this.#ports.after(RETRY_MS, () => this.#schedule());
+  }
+}
+
+/** Takes out the first ones. */
+function take(topics: Set<string>): string[] {
+  const taken: string[] = [];
+  for (const topic of topics) {
+    if (taken.length === MAX_TOPICS) break;
+    taken.push(topic);
+    topics.delete(topic);
+  }
+  return taken;
+}
