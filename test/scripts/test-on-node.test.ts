@@ -23,7 +23,7 @@ const fakeNode = `#!/bin/sh
 if [ "$1" = --version ]; then echo v@VERSION@; exit; fi
 echo "@VERSION@ runs $*"
 echo "@VERSION@ finds $(command -v node), is to be $APERTO_TESTED_NODE"
-test "$FAILING" != @VERSION@
+test "$FAILING" != @VERSION@ || { echo 'failing tests:'; echo '@VERSION@ adds wrongly'; exit 1; }
 `;
 
 /** An npm that writes down what it is told, and installs the fake Node in the version asked for. */
@@ -35,7 +35,7 @@ name=\${last%@*}
 version=\${INSTALLED:-\${last#*@}}
 while [ "$1" != --prefix ]; do shift; done
 mkdir -p "$2/node_modules/$name/bin"
-sed "s/@VERSION@/$version/" "$FAKE_NODE" > "$2/node_modules/$name/bin/node"
+sed "s/@VERSION@/$version/g" "$FAKE_NODE" > "$2/node_modules/$name/bin/node"
 chmod +x "$2/node_modules/$name/bin/node"
 `;
 
@@ -154,6 +154,9 @@ test('it goes on after a failure, and fails', (t) => {
   assert.match(ran.stdout, new RegExp(`Node ${version}: failed with exit code 1 \\(`));
   assert.match(ran.stdout, /Node 24\.\S+: passed \(/);
   assert.equal(ran.status, 1);
+  // Told when it happens, and again at the end.
+  assert.equal(ran.stdout.split(`${version} adds wrongly`).length, 3);
+  assert.ok(ran.stdout.lastIndexOf('adds wrongly') > ran.stdout.search(/^24\S+ runs/m));
 });
 
 test('it fails where npm cannot install, or the package holds another Node', (t) => {
