@@ -46,6 +46,18 @@ describe('a pair', () => {
     assert.deepEqual(await readAll(client), []);
   });
 
+  test('binary messages are plain Uint8Arrays, whether they come in one chunk or in many', async () => {
+    const received = new Mailbox<Message>();
+    const { client } = await createPair({
+      route: { message: (_, message) => received.put(message) },
+    });
+    for (const size of [0, 1, 70_000, 900_000]) {
+      client.send(new Uint8Array(size).fill(7));
+      assert.deepStrictEqual(await received.next(), new Uint8Array(size).fill(7));
+    }
+    client.terminate();
+  });
+
   test('runs the handlers of both sides, each on its object', async () => {
     const log = new Mailbox<string>();
     class Chat implements Route<string> {

@@ -156,9 +156,7 @@ export class MessageAssembler {
   #finish(): Message | undefined {
     const buffer = this.#buffer as Uint8Array;
     this.#buffer = undefined;
-    if (!this.isText) {
-      return buffer.length === this.#size ? buffer : ownedBytes(buffer, 0, this.#size, false);
-    }
+    if (!this.isText) return ownedBytes(buffer, 0, this.#size, false);
     const text = this.#decode(buffer);
     this.#platform.returnScratch(buffer);
     return text;
