@@ -1,6 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import type { JudgeAddress } from '../protocol/handshake/forwarded.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import {
   type Acceptance,
@@ -11,6 +12,7 @@ import {
 } from '../protocol/handshake/server-handshake.ts';
 import { acceptResponse, refusalResponse } from '../protocol/handshake/server-response.ts';
 import { nodePlatform } from './node-platform.ts';
+import { sourceOf } from './trusted-proxies.ts';
 import { UpgradeRequest } from './upgrade-request.ts';
 import type { AskedUpgrade, RouteRules } from './upgrades.ts';
 
@@ -28,14 +30,24 @@ export class Http1Upgrade implements AskedUpgrade {
   readonly head: Buffer;
   readonly #message: IncomingMessage;
   readonly #fields: HeaderFields;
+  readonly #encrypted: boolean;
   #accept = '';
 
-  constructor(message: IncomingMessage, socket: Duplex, head: Buffer) {
-    this.request = new UpgradeRequest(message.url ?? '/', message.rawHeaders);
+  constructor(message: IncomingMessage, socket: Duplex, head: Buffer, judge?: JudgeAddress) {
+    const { url = '/', rawHeaders } = message;
+    const fields = new HeaderFields(rawHeaders);
+    const source = sourceOf(
+      fields,
+      message.socket.remoteAddress,
+      socket instanceof TLSSocket,
+      judge,
+    );
+    this.request = new UpgradeRequest(url, rawHeaders, source.address);
     this.socket = socket;
     this.head = head;
     this.#message = message;
-    this.#fields = new HeaderFields(message.rawHeaders);
+    this.#fields = fields;
+    this.#encrypted = source.encrypted;
   }
 
   /** Whether it is for WebSocket. */
@@ -45,8 +57,8 @@ export class Http1Upgrade implements AskedUpgrade {
 
   check(rules: RouteRules): Acceptance | Refusal {
     const { method = '', httpVersion } = this.#message;
-    const encrypted = this.socket instanceof TLSSocket;
     const request = { method, httpVersion, fields: this.#fields };
+    const encrypted = this.#encrypted;
     const answer = checkUpgrade(request, { ...rules, encrypted }, nodePlatform);
     if ('accept' in answer) this.#accept = answer.accept;
     return answer;

@@ -7,7 +7,6 @@ import type {
 } from 'node:http2';
 import type { Server as NetServer } from 'node:net';
 import { closeOnceFinished, endStream } from './http2-stream.ts';
-import { Http2Upgrade } from './http2-upgrade.ts';
 
 /** How long a session of ours may be without a stream. Browsers keep one for their next request. */
 const IDLE_MS = 60_000;
@@ -56,17 +55,21 @@ export class Http2Sessions {
     response.end();
   };
 
-  /** @param ask is asked for each extended CONNECT; false where it is not for us. */
+  /** @param ask is asked for each extended CONNECT, with its raw headers; false where it is not for us. */
   constructor(
     http: NetServer & Http2Side,
     ownsHttp: boolean,
-    ask: (asked: Http2Upgrade) => boolean,
+    ask: (
+      stream: ServerHttp2Stream,
+      headers: IncomingHttpHeaders,
+      rawHeaders: readonly string[],
+    ) => boolean,
   ) {
     this.#http = http;
     this.#onStream = (stream, headers, _flags, rawHeaders) => {
       // RFC 8441 4: `:protocol` makes a CONNECT an extended one.
       if (headers[':method'] !== 'CONNECT' || headers[':protocol'] === undefined) return;
-      const isOurs = ask(new Http2Upgrade(stream, headers, rawHeaders));
+      const isOurs = ask(stream, headers, rawHeaders);
       // Where others listen, it may be for one of them.
       if (isOurs || http.listenerCount('stream') > 2 || http.listenerCount('connect') > 1) return;
       if (!stream.destroyed && !stream.headersSent) {

@@ -1,10 +1,12 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { checkExtendedConnect, connectedFields } from '../protocol/handshake/extended-connect.ts';
+import type { JudgeAddress } from '../protocol/handshake/forwarded.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { asciiLowerCase } from '../protocol/handshake/header-syntax.ts';
 import type { Agreed, Refusal } from '../protocol/handshake/server-handshake.ts';
 import { checkRefusal } from '../protocol/handshake/server-response.ts';
 import { closeOnceFinished } from './http2-stream.ts';
+import { sourceOf } from './trusted-proxies.ts';
 import { UpgradeRequest } from './upgrade-request.ts';
 import type { AskedUpgrade, RouteRules } from './upgrades.ts';
 
@@ -22,13 +24,15 @@ export class Http2Upgrade implements AskedUpgrade {
   readonly socket: ServerHttp2Stream;
   readonly head: Buffer = NOTHING;
   readonly #headers: IncomingHttpHeaders & Readonly<Record<string, unknown>>;
-  readonly #fields: readonly string[];
+  readonly #fields: HeaderFields;
+  readonly #encrypted: boolean;
 
   /** @param rawHeaders names and values in turn, the pseudo-headers among them. */
   constructor(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
+    judge?: JudgeAddress,
   ) {
     this.socket = stream;
     this.#headers = headers;
@@ -37,11 +41,16 @@ export class Http2Upgrade implements AskedUpgrade {
       const name = rawHeaders[i] ?? '';
       if (!name.startsWith(':')) fields.push(name, rawHeaders[i + 1] ?? '');
     }
-    this.#fields = fields;
+    this.#fields = new HeaderFields(fields);
     const { ':authority': authority, ':path': path = '/' } = headers;
     const host =
       headers['host'] === undefined && authority !== undefined ? ['host', authority] : [];
-    this.request = new UpgradeRequest(path, [':protocol', 'websocket', ...host, ...fields]);
+    const { session } = stream;
+    const isTls = session?.encrypted === true;
+    const source = sourceOf(this.#fields, session?.socket.remoteAddress, isTls, judge);
+    this.#encrypted = source.encrypted;
+    const kept = [':protocol', 'websocket', ...host, ...fields];
+    this.request = new UpgradeRequest(path, kept, source.address);
   }
 
   check(rules: RouteRules): Agreed | Refusal {
@@ -51,12 +60,9 @@ export class Http2Upgrade implements AskedUpgrade {
       scheme,
       path,
       authority,
-      fields: new HeaderFields(this.#fields),
+      fields: this.#fields,
     };
-    return checkExtendedConnect(request, {
-      ...rules,
-      encrypted: this.socket.session?.encrypted === true,
-    });
+    return checkExtendedConnect(request, { ...rules, encrypted: this.#encrypted });
   }
 
   refuse(status: number, headers: Readonly<Record<string, string>>, body = ''): void {

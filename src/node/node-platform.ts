@@ -2,6 +2,7 @@ import { isAscii, isUtf8 } from 'node:buffer';
 import { hash, randomFillSync } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Platform } from '../protocol/platform.ts';
+import { UnfinishedData } from '../protocol/unfinished-data.ts';
 import { LARGE_BUFFER, returnBuffer, takeBuffer } from './buffer-pool.ts';
 
 /** Random bytes are drawn this many at a time: one call of the source serves a thousand masks. */
@@ -79,6 +80,8 @@ function byte(bytes: Uint8Array, at: number): number {
 
 /** The core's ports on Node. */
 export const nodePlatform: Platform = {
+  unfinished: new UnfinishedData(),
+
   isUtf8,
 
   decodeUtf8(bytes, start, end) {

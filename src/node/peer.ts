@@ -139,6 +139,11 @@ export class Peer<Data = undefined> extends ClientPeer {
     this.data = data;
   }
 
+  /** The client's IP address, also behind a trusted proxy; undefined over a Unix socket. */
+  override get remoteAddress(): string | undefined {
+    return this.request.remoteAddress;
+  }
+
   /**
    * Has the peer receive what is published to the topic. Without effect once it is closed.
    * @throws {ApertoError} INVALID_TOPIC, TOO_MANY_TOPICS

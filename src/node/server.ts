@@ -39,6 +39,12 @@ import { type GrantedUpgrade, Upgrades } from './upgrades.ts';
 export interface AttachOptions<Data> {
   /** By path: exact (`/chat`), a prefix (`/rooms/*`), or any (`*`). The most specific wins. */
   readonly routes: Readonly<Record<string, Route<Data>>>;
+  /**
+   * Addresses and networks (`10.0.0.0/8`) of proxies in front, whose X-Forwarded-For and X-Forwarded-Proto count: they say
+   * what `remoteAddress` is, whose connections are counted, and whether a page of `http:` is of the same origin. Of
+   * anybody else these headers mean nothing. Default: none.
+   */
+  readonly trustedProxies?: readonly string[];
   /** Hosts that this server answers for, against DNS rebinding; others get 421. Default: every host. */
   readonly hosts?: readonly string[];
   readonly limits?: Partial<Limits>;
@@ -136,8 +142,8 @@ export class Server<Data = undefined> implements AsyncDisposable {
       report: (error) => this.report(error),
       checkEmpty: () => this.#checkEmpty(),
     });
-    this.#http2 = new Http2Sessions(http, ownsHttp, (asked) =>
-      this.#upgrades.extendedConnect(asked),
+    this.#http2 = new Http2Sessions(http, ownsHttp, (stream, headers, rawHeaders) =>
+      this.#upgrades.extendedConnect(stream, headers, rawHeaders),
     );
     if (ownsHttp && ('setSecureContext' in http || 'updateSettings' in http)) {
       watchSockets(http, this.#watched);
@@ -307,6 +313,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   #ended(session: PeerSession<Peer<Data>>): void {
     this.#peers.remove(session);
     this.#topics.leave(session);
+    this.#upgrades.ended(session.peer.remoteAddress);
     this.#checkEmpty();
   }
 

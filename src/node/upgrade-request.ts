@@ -12,6 +12,10 @@ export class UpgradeRequest {
   /** Path and query, as they were sent. */
   readonly url: string;
   /**
+   * The client's IP address: what has connected, or what a trusted proxy says has; undefined over a Unix socket.
+   */
+  readonly remoteAddress: string | undefined;
+  /**
    * Names and values in turn, in one string: a fifth of what an object would hold for as long as the
    * connection lasts. No header can contain the separator.
    */
@@ -21,8 +25,9 @@ export class UpgradeRequest {
    * @internal
    * @param rawHeaders names and values in turn; over HTTP/2 they begin with `:protocol`.
    */
-  constructor(url: string, rawHeaders: readonly string[]) {
+  constructor(url: string, rawHeaders: readonly string[], remoteAddress: string | undefined) {
     this.url = url;
+    this.remoteAddress = remoteAddress;
     this.#fields = rawHeaders.join('\n');
   }
 

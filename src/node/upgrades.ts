@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, errorTable } from '../protocol/errors.ts';
 import { resolveCompression } from '../protocol/extensions/permessage-deflate.ts';
+import type { JudgeAddress } from '../protocol/handshake/forwarded.ts';
 import { normaliseHosts } from '../protocol/handshake/host.ts';
 import {
   type Agreed,
@@ -11,14 +13,16 @@ import {
   type UpgradeRules,
 } from '../protocol/handshake/server-handshake.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
+import { ConnectionCounts } from './connection-counts.ts';
 import { deadline } from './deadline.ts';
 import { Http1Upgrade, WaitingSocket } from './http1-upgrade.ts';
-import type { Http2Upgrade } from './http2-upgrade.ts';
+import { Http2Upgrade } from './http2-upgrade.ts';
 import { passAsPlainRequest } from './plain-request.ts';
 import { RejectUpgrade } from './reject-upgrade.ts';
 import { type ResolvedRoute, Routes } from './routes.ts';
 import type { AttachOptions } from './server.ts';
 import { SilentConnections } from './silent-connections.ts';
+import { trustedProxies } from './trusted-proxies.ts';
 import { UnansweredRequests } from './unanswered-requests.ts';
 import type { UpgradeRequest } from './upgrade-request.ts';
 
@@ -73,6 +77,8 @@ export class Upgrades<Data> {
   readonly #limits: Limits;
   readonly #routes: Routes<Data>;
   readonly #hosts: readonly string[] | undefined;
+  readonly #judgeAddress: JudgeAddress | undefined;
+  readonly #counts: ConnectionCounts;
   readonly #unanswered: UnansweredRequests;
   /** Of an HTTP server of our own. */
   readonly #silent: SilentConnections | undefined;
@@ -95,6 +101,8 @@ export class Upgrades<Data> {
     );
     this.#routes = new Routes(options.routes, this.#limits, compression);
     this.#hosts = options.hosts === undefined ? undefined : normaliseHosts(options.hosts);
+    this.#judgeAddress = trustedProxies(options.trustedProxies);
+    this.#counts = new ConnectionCounts(this.#limits);
     this.#silent = ownsHttp ? new SilentConnections(http) : undefined;
     this.#unanswered = new UnansweredRequests(http, (socket) => this.#silent?.heard(socket));
     http.on('upgrade', this.#onUpgrade);
@@ -113,7 +121,7 @@ export class Upgrades<Data> {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#silent?.heard(socket);
-    const asked = new Http1Upgrade(request, socket, head);
+    const asked = new Http1Upgrade(request, socket, head, this.#judgeAddress);
     const { isForUs } = asked;
     const route = isForUs ? this.#routes.find(asked.request.url) : undefined;
     if (route === undefined) this.#notOurs(request, asked, isForUs);
@@ -123,7 +131,12 @@ export class Upgrades<Data> {
   }
 
   /** A stream of HTTP/2 that asks for WebSocket. Returns whether it is dealt with; if not, others may want it. */
-  extendedConnect(asked: Http2Upgrade): boolean {
+  extendedConnect(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+  ): boolean {
+    const asked = new Http2Upgrade(stream, headers, rawHeaders, this.#judgeAddress);
     const route = this.#routes.find(asked.request.url);
     if (route !== undefined) this.#judge(asked, route);
     else if (this.#ownsHttp) this.#refuse(asked, 'NO_ROUTE');
@@ -146,12 +159,21 @@ export class Upgrades<Data> {
       this.#refuse(asked, answer.reject);
       return;
     }
+    if (!this.#counts.enter(asked.request.remoteAddress)) {
+      this.#refuse(asked, 'TOO_MANY_CONNECTIONS');
+      return;
+    }
     const { upgrade } = route.handlers;
     // Where there is no `upgrade`, there is nothing for `data` to be.
     const data = undefined as Data;
     const granted = { route, agreed: answer, asked, data, head: asked.head };
     if (upgrade === undefined) this.#owner.accept(granted);
     else void this.#decide(granted);
+  }
+
+  /** A connection from that address has ended. */
+  ended(address: string | undefined): void {
+    this.#counts.leave(address);
   }
 
   /** An upgrade that no route is for: others may want it, and a server of our own answers for us. */
@@ -205,6 +227,7 @@ export class Upgrades<Data> {
       timedOut = true;
       waiting.finish();
       this.waiting.delete(socket);
+      this.ended(request.remoteAddress);
       this.#refuse(asked, 'UPGRADE_TIMEOUT');
     });
     // The socket keeps the process, while it is there.
@@ -221,16 +244,20 @@ export class Upgrades<Data> {
       this.#owner.report(decided.error);
     if (timedOut) return;
     this.waiting.delete(socket);
+    const isClosing = this.#owner.isClosing();
+    if (!waiting.gone && 'data' in decided && !isClosing) {
+      this.#owner.accept({ ...upgrade, data: decided.data, head: waiting.finish() });
+      return;
+    }
+    this.ended(request.remoteAddress);
     // Whoever has left is not answered: a late 101 would open a connection to nobody.
     if (waiting.gone) {
       socket.destroy();
       return;
     }
-    const early = waiting.finish();
-    if ('data' in decided) {
-      if (this.#owner.isClosing()) this.#refuse(asked, 'SERVER_CLOSING');
-      else this.#owner.accept({ ...upgrade, data: decided.data, head: early });
-    } else if (decided.error instanceof RejectUpgrade) {
+    waiting.finish();
+    if ('data' in decided) this.#refuse(asked, 'SERVER_CLOSING');
+    else if (decided.error instanceof RejectUpgrade) {
       this.#rejectAs(decided.error, asked);
     } else this.#refuse(asked, 'UPGRADE_FAILED');
   }

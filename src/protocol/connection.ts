@@ -4,7 +4,6 @@ import { type Closing, endOf } from './closing.ts';
 import type { ConnectionHost } from './connection-host.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { ConnectionState } from './connection-state.ts';
-import { ControlBudget } from './control-budget.ts';
 import { type ErrorCode, errorTable } from './errors.ts';
 import type { InflateJob } from './extensions/compression.ts';
 import type { FrameParser } from './frames/frame-parser.ts';
@@ -20,6 +19,7 @@ import {
 import type { Inflated, MessageInflater } from './messages/message-inflater.ts';
 import { MessageSender } from './messages/message-sender.ts';
 import { CLOSE, CONTROL_BIT, PING, PONG, TEXT } from './opcodes.ts';
+import { RateBudget } from './rate-budget.ts';
 
 /** No such moment. */
 const NEVER = -1;
@@ -47,7 +47,10 @@ export class Connection extends MessageSender<ConnectionSettings> {
   /** There once a compressed message came, and while one is being inflated on another thread. */
   #inflater: MessageInflater | undefined = undefined;
   #inflating: InflateJob | undefined = undefined;
-  #controlBudget: ControlBudget | undefined = undefined;
+  #inflatingBytes = 0;
+  #controlBudget: RateBudget | undefined = undefined;
+  /** There once a message came where their rate is limited. */
+  #messageBudget: RateBudget | undefined = undefined;
   /** The payload of a control frame that comes in pieces. */
   #controlPayload: Uint8Array = EMPTY;
   #pendingPong: Uint8Array | undefined = undefined;
@@ -149,8 +152,14 @@ export class Connection extends MessageSender<ConnectionSettings> {
     this.#stopParser();
     // Not `slice`: of a Buffer that is no copy.
     const payload = ownedBytes(bytes, start, end, borrowed);
+    const { unfinished } = this.settings.platform;
+    if (!unfinished.take(payload.length, limits.maxUnfinishedBytes)) {
+      this.fail('OVERLOADED');
+      return;
+    }
+    this.#inflatingBytes = payload.length;
     this.#inflating = this.#inflater.inflateLater(isText, payload, (inflated) => {
-      this.#inflating = undefined;
+      this.#inflatingEnded();
       this.#inflated(inflated);
       this.#host.onInflated();
     });
@@ -163,7 +172,27 @@ export class Connection extends MessageSender<ConnectionSettings> {
 
   #deliver(message: Message): void {
     // Who has asked to close is not handed what still arrives.
-    if (this.#state === ConnectionState.OPEN) this.#host.onMessage(message);
+    if (this.#state !== ConnectionState.OPEN) return;
+    if (this.#isMessageRateLimited && !this.#mayDeliver()) this.fail('MESSAGE_FLOOD');
+    else this.#host.onMessage(message);
+  }
+
+  get #isMessageRateLimited(): boolean {
+    return this.settings.limits.messagesPerSecond !== Number.POSITIVE_INFINITY;
+  }
+
+  #mayDeliver(): boolean {
+    const { messagesPerSecond, messageBurst } = this.settings.limits;
+    const now = this.#heardAt;
+    this.#messageBudget ??= new RateBudget(messagesPerSecond, messageBurst, now);
+    return this.#messageBudget.spend(now);
+  }
+
+  #mayControl(): boolean {
+    const { controlFramesPerSecond, controlFrameBurst } = this.settings.limits;
+    const now = this.#heardAt;
+    this.#controlBudget ??= new RateBudget(controlFramesPerSecond, controlFrameBurst, now);
+    return this.#controlBudget.spend(now);
   }
 
   /** The parser's: a frame begins. */
@@ -171,8 +200,7 @@ export class Connection extends MessageSender<ConnectionSettings> {
     if ((first & CONTROL_BIT) !== 0) {
       // RFC 6455 5.5.1: the one close frame is not counted against the control frames.
       if ((first & OPCODE) === CLOSE) return;
-      this.#controlBudget ??= new ControlBudget(this.settings.limits, this.#heardAt);
-      if (!this.#controlBudget.spend(this.#heardAt)) this.fail('CONTROL_FLOOD');
+      if (!this.#mayControl()) this.fail('CONTROL_FLOOD');
       return;
     }
     this.#assembler ??= new MessageAssembler(this.settings.platform, this.settings.limits);
@@ -189,7 +217,9 @@ export class Connection extends MessageSender<ConnectionSettings> {
       this.#controlPiece(first & OPCODE, bytes, start, end, last);
       return;
     }
-    const assembler = this.#assembler as MessageAssembler;
+    const assembler = this.#assembler;
+    // The frame's beginning has failed the connection.
+    if (assembler === undefined) return;
     if (assembler.isCompressed) {
       this.#compressedPiece(assembler, bytes, start, end, last);
       return;
@@ -209,7 +239,10 @@ export class Connection extends MessageSender<ConnectionSettings> {
     last: boolean,
   ): void {
     const gathered = assembler.addCompressed(bytes, start, end, last);
-    if (gathered === undefined) return;
+    if (gathered === undefined) {
+      if (assembler.error !== undefined) this.fail(assembler.error);
+      return;
+    }
     this.#assembler = undefined;
     const { isText } = assembler;
     // What lies whole in its chunk was not gathered.
@@ -217,10 +250,19 @@ export class Connection extends MessageSender<ConnectionSettings> {
     else this.#compressedMessage(isText, gathered, 0, gathered.length, false);
   }
 
-  #closeContexts(): void {
-    this.closeDeflater();
-    this.#inflating?.cancel();
+  #inflatingEnded(): void {
     this.#inflating = undefined;
+    this.settings.platform.unfinished.giveBack(this.#inflatingBytes);
+    this.#inflatingBytes = 0;
+  }
+
+  /** Nothing that is unfinished will be finished. */
+  #giveUp(): void {
+    this.closeDeflater();
+    this.#assembler?.release();
+    this.#assembler = undefined;
+    this.#inflating?.cancel();
+    this.#inflatingEnded();
     this.#inflater?.close();
     this.#inflater = undefined;
   }
@@ -334,7 +376,7 @@ export class Connection extends MessageSender<ConnectionSettings> {
     this.#state = ConnectionState.FAILED;
     this.#startClosing().error = error;
     this.#stopParser();
-    this.#closeContexts();
+    this.#giveUp();
     const row = errorTable[error];
     if (row.closeCode === undefined || row.closeCode === CloseCode.ABNORMAL) {
       this.#host.destroyTransport();
@@ -379,7 +421,7 @@ export class Connection extends MessageSender<ConnectionSettings> {
     if (this.#state === ConnectionState.ENDED) return;
     this.#state = ConnectionState.ENDED;
     this.#stopParser();
-    this.#closeContexts();
+    this.#giveUp();
     this.#host.onEnd(endOf(this.#closing));
   }
 

@@ -49,6 +49,8 @@ export type ErrorCode =
   | 'PING_TIMEOUT'
   | 'SEND_STALLED'
   | 'SEND_BUFFER_FULL'
+  | 'OVERLOADED'
+  | 'MESSAGE_FLOOD'
   | 'HANDLER_FAILED'
   | 'TERMINATED'
   | 'METHOD_NOT_GET'
@@ -71,6 +73,7 @@ export type ErrorCode =
   | 'UPGRADE_FAILED'
   | 'UPGRADE_TIMEOUT'
   | 'SERVER_CLOSING'
+  | 'TOO_MANY_CONNECTIONS'
   | 'STATUS_NOT_101'
   | 'RESPONSE_UPGRADE'
   | 'RESPONSE_CONNECTION'
@@ -114,6 +117,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   TOO_MANY_FRAGMENTS: peer(1008, rfc('10.4'), 'the message has too many fragments'),
   MESSAGE_TIMEOUT: peer(1008, rfc('10.4'), 'the message was not completed in time'),
   CONTROL_FLOOD: peer(1008, rfc('10.4'), 'too many control frames'),
+  MESSAGE_FLOOD: peer(1008, rfc('7.4.1'), 'messages come faster than they may'),
 
   // Closing
   CLOSE_LENGTH: peer(
@@ -128,6 +132,12 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   PING_TIMEOUT: network(rfc('5.5.2'), 'the peer was silent for too long'),
   SEND_STALLED: network(rfc('10.4'), 'the peer stopped taking data'),
   SEND_BUFFER_FULL: peer(1013, rfc('7.4.1'), 'the peer takes data too slowly'),
+  OVERLOADED: {
+    side: 'local',
+    closeCode: 1013,
+    section: rfc('10.4'),
+    message: 'unfinished messages of all connections hold as much as they may',
+  },
   HANDLER_FAILED: {
     side: 'local',
     closeCode: 1011,
@@ -184,6 +194,12 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     status: 503,
     section: 'RFC 9110 15.6.4',
     message: 'the server is closing',
+  },
+  TOO_MANY_CONNECTIONS: {
+    side: 'local',
+    status: 503,
+    section: 'RFC 9110 15.6.4',
+    message: 'there are as many connections as there may be',
   },
 
   // The opening handshake, seen by a client

@@ -14,6 +14,11 @@ export interface Limits {
   readonly maxInflationRatio: number;
   /** Most frames of one message. Over it: 1008. Default 1,024. */
   readonly maxFragments: number;
+  /**
+   * Bytes that unfinished messages of the whole process may hold, each fragment at least 64; it is the connection that
+   * asks for more that gets 1013. Default 256 MiB.
+   */
+  readonly maxUnfinishedBytes: number;
   /** Time for a message from its first byte to its last. Over it: 1008. Default 30 s. */
   readonly messageTimeoutMs: number;
   /** Time for the opening handshake. Default 10 s. */
@@ -24,6 +29,14 @@ export interface Limits {
   readonly maxHeaders: number;
   /** Most connections at a time over one of HTTP/2 (RFC 9113 5.1.2). Default 128. */
   readonly maxStreams: number;
+  /** A server's connections at a time. More are refused with 503. Default `Infinity`. */
+  readonly maxConnections: number;
+  /** Those of one address. Default `Infinity`. */
+  readonly maxConnectionsPerAddress: number;
+  /** Messages a second that a peer may send, in the long run. Over it: 1008. Default `Infinity`. */
+  readonly messagesPerSecond: number;
+  /** Messages that it may send at once, where there is such a rate. Default 100. */
+  readonly messageBurst: number;
   /** Silence after which a ping is sent, give or take a fifth. Default 25 s. */
   readonly pingAfterMs: number;
   /** Silence after that ping until the peer counts as dead. Default 20 s. */
@@ -50,11 +63,16 @@ export const defaultLimits: Limits = {
   maxMessageBytes: 1024 * 1024,
   maxInflationRatio: 200,
   maxFragments: 1024,
+  maxUnfinishedBytes: 256 * 1024 * 1024,
   messageTimeoutMs: 30_000,
   handshakeTimeoutMs: 10_000,
   maxHeaderBytes: 16 * 1024,
   maxHeaders: 100,
   maxStreams: 128,
+  maxConnections: Number.POSITIVE_INFINITY,
+  maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
+  messagesPerSecond: Number.POSITIVE_INFINITY,
+  messageBurst: 100,
   pingAfterMs: 25_000,
   pingTimeoutMs: 20_000,
   closeTimeoutMs: 5_000,

@@ -1,8 +1,12 @@
+import type { UnfinishedData } from './unfinished-data.ts';
+
 /**
  * The ports of the core: what it needs from outside and ES2023 does not have. src/node/node-platform.ts
  * is one implementation; a test may bring its own.
  */
 export interface Platform {
+  /** What unfinished messages hold: one for the whole process. */
+  readonly unfinished: UnfinishedData;
   /** Whether the bytes are well-formed UTF-8, whole. */
   isUtf8(bytes: Uint8Array): boolean;
   /** The text in `bytes[start, end)`, or undefined where it is not well-formed UTF-8. */

@@ -45,13 +45,13 @@ for (const [name, lines] of Object.entries(cases)) {
 }
 
 test('nobody changes the headers for others', async () => {
-  const kept = new UpgradeRequest('/', ['Host', 'a']);
+  const kept = new UpgradeRequest('/', ['Host', 'a'], undefined);
   kept.headers.host = 'b';
   assert.equal(kept.headers.host, 'a');
 });
 
 test('of HTTP/2: the method is CONNECT, and pseudo-headers are no headers', () => {
-  const kept = new UpgradeRequest('/path', [':protocol', 'websocket', 'host', 'a']);
+  const kept = new UpgradeRequest('/path', [':protocol', 'websocket', 'host', 'a'], undefined);
   assert.equal(kept.method, 'CONNECT');
   assert.deepEqual({ ...kept.headers }, { host: 'a' });
 });

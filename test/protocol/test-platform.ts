@@ -1,12 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash, randomFillSync } from 'node:crypto';
 import type { Platform } from '../../dist/protocol/platform.js';
+import { UnfinishedData } from '../../dist/protocol/unfinished-data.js';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** The ports of the core, in the plainest way that Node has. */
 export const testPlatform: Platform = {
+  unfinished: new UnfinishedData(),
   isUtf8,
   decodeUtf8(bytes, start, end) {
     try {

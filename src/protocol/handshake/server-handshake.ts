@@ -74,6 +74,10 @@ function refusalHeaders(code: ErrorCode): Readonly<Record<string, string>> {
     case 'VERSION_UNSUPPORTED':
       // RFC 6455 4.4: the answer to a wrong version names the right one.
       return { Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Version': '13' };
+    case 'TOO_MANY_CONNECTIONS':
+    case 'SERVER_CLOSING':
+      // RFC 9110 10.2.3: when to come again; whoever is told adds a random time, so that not all come at once.
+      return { 'Retry-After': '5' };
     default:
       return {};
   }

@@ -25,6 +25,9 @@ export function wholeMessage(
   return ownedBytes(bytes, start, end, borrowed);
 }
 
+/** What a fragment counts for at least: the smallest ones cost time as well. */
+const FRAGMENT_BYTES = 64;
+
 /**
  * Makes messages of the payloads of data frames (RFC 6455 5.4). The parser has seen to it that the frames
  * come in a legal order. A message that lies whole in one piece is decoded straight from it; any other is
@@ -46,6 +49,8 @@ export class MessageAssembler {
   /** What was gathered; for text it is scratch. */
   #buffer: Uint8Array | undefined = undefined;
   #utf8: Utf8Validator | undefined = undefined;
+  /** What is counted of it among the unfinished data of all. */
+  #charged = 0;
 
   /** Why the message must not go on; set by `begin` and `add`. */
   error: ErrorCode | undefined = undefined;
@@ -73,6 +78,7 @@ export class MessageAssembler {
     // RFC 6455 10.4: a limit for a frame, and one for a message after reassembly, protect the receiver.
     if (this.#announced > this.#maxBytes) this.error = 'MESSAGE_TOO_BIG';
     else if (this.#fragments > this.#limits.maxFragments) this.error = 'TOO_MANY_FRAGMENTS';
+    else this.#charge(FRAGMENT_BYTES);
     return this.error === undefined;
   }
 
@@ -90,6 +96,7 @@ export class MessageAssembler {
   ): Message | undefined {
     const complete = last && this.#final;
     if (complete && this.#size === 0) {
+      this.release();
       const message = wholeMessage(this.#platform, this.isText, bytes, start, end, borrowed);
       if (message === undefined) this.error = 'INVALID_UTF8';
       return message;
@@ -109,9 +116,14 @@ export class MessageAssembler {
     last: boolean,
   ): Uint8Array | undefined {
     const complete = last && this.#final;
-    if (complete && this.#size === 0) return bytes;
-    if (end > start) this.#gather(bytes, start, end);
-    return complete ? this.#buffer?.subarray(0, this.#size) : undefined;
+    if (complete && this.#size === 0) {
+      this.release();
+      return bytes;
+    }
+    if (end > start && !this.#gather(bytes, start, end)) return undefined;
+    if (!complete) return undefined;
+    this.release();
+    return this.#buffer?.subarray(0, this.#size);
   }
 
   #gather(bytes: Uint8Array, start: number, end: number): boolean {
@@ -125,6 +137,7 @@ export class MessageAssembler {
     }
     const size = this.#size + (end - start);
     const buffer = this.#room(size);
+    if (buffer === undefined) return false;
     buffer.set(bytes.subarray(start, end), this.#size);
     this.#size = size;
     return true;
@@ -132,14 +145,15 @@ export class MessageAssembler {
 
   /**
    * The buffer, with room for `size` bytes. It is made for four times what there is, so that copying stays
-   * cheap, but never larger than what the message can still become.
+   * cheap, but never larger than what the message can still become. Undefined where the process holds too much.
    */
-  #room(size: number): Uint8Array {
+  #room(size: number): Uint8Array | undefined {
     const buffer = this.#buffer;
     if (buffer !== undefined && buffer.length >= size) return buffer;
     const platform = this.#platform;
     const atMost = this.#final ? this.#announced : this.#maxBytes;
     const wanted = Math.min(4 * size, atMost);
+    if (!this.#charge(wanted - (buffer?.length ?? 0))) return undefined;
     const grown = this.#gathersText ? platform.takeScratch(wanted) : platform.allocate(wanted);
     if (buffer !== undefined) {
       grown.set(buffer.subarray(0, this.#size));
@@ -153,7 +167,23 @@ export class MessageAssembler {
     return this.isText && !this.isCompressed;
   }
 
+  #charge(bytes: number): boolean {
+    if (this.#platform.unfinished.take(bytes, this.#limits.maxUnfinishedBytes)) {
+      this.#charged += bytes;
+      return true;
+    }
+    this.error = 'OVERLOADED';
+    return false;
+  }
+
+  /** It is finished, or will never be: what it holds counts no more. */
+  release(): void {
+    this.#platform.unfinished.giveBack(this.#charged);
+    this.#charged = 0;
+  }
+
   #finish(): Message | undefined {
+    this.release();
     const buffer = this.#buffer as Uint8Array;
     this.#buffer = undefined;
     if (!this.isText) return ownedBytes(buffer, 0, this.#size, false);

@@ -1,20 +1,18 @@
-import type { Limits } from './limits.ts';
+/** The bucket counts thousandths: what one a second gives in a millisecond, so that all stays whole. */
+const ONE = 1000;
 
-/** The bucket counts thousandths: what one frame a second gives in a millisecond, so that all stays whole. */
-const FRAME = 1000;
-
-/** Counts control frames against a rate with a burst, as a bucket that refills with time. */
-export class ControlBudget {
+/** Counts frames or messages against a rate with a burst, as a bucket that refills with time. */
+export class RateBudget {
   readonly #perMs: number;
   readonly #burst: number;
   #left: number;
   #filledAt: number;
 
-  constructor(limits: Limits, now: number) {
-    const { controlFramesPerSecond: rate, controlFrameBurst: burst } = limits;
-    this.#perMs = rate;
+  /** @param perSecond in the long run; `Infinity` for no limit. */
+  constructor(perSecond: number, burst: number, now: number) {
+    this.#perMs = perSecond;
     // Without a rate there is no limit: the bucket never empties.
-    this.#burst = rate === Number.POSITIVE_INFINITY ? rate : burst * FRAME;
+    this.#burst = perSecond === Number.POSITIVE_INFINITY ? perSecond : burst * ONE;
     this.#left = this.#burst;
     this.#filledAt = now;
   }
@@ -27,8 +25,8 @@ export class ControlBudget {
       this.#left = Math.min(this.#burst, this.#left + refill);
       this.#filledAt = now;
     }
-    if (this.#left < FRAME) return false;
-    this.#left -= FRAME;
+    if (this.#left < ONE) return false;
+    this.#left -= ONE;
     return true;
   }
 }
