@@ -28,6 +28,7 @@ export class Http1Upgrade implements AskedUpgrade {
   readonly request: UpgradeRequest;
   readonly socket: Duplex;
   readonly head: Buffer;
+  readonly status = 101;
   readonly #message: IncomingMessage;
   readonly #fields: HeaderFields;
   readonly #encrypted: boolean;

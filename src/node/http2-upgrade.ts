@@ -23,6 +23,7 @@ export class Http2Upgrade implements AskedUpgrade {
   readonly request: UpgradeRequest;
   readonly socket: ServerHttp2Stream;
   readonly head: Buffer = NOTHING;
+  readonly status = 200;
   readonly #headers: IncomingHttpHeaders & Readonly<Record<string, unknown>>;
   readonly #fields: HeaderFields;
   readonly #encrypted: boolean;

@@ -6,6 +6,8 @@ import { type FrameBatch, takeBatch } from './frame-batch.ts';
 
 /** What an outbox tells its owner. */
 export interface OutboxOwner {
+  /** The stream has taken so many bytes. */
+  onTaken(bytes: number): void;
   /** The stream has not taken a write at once. */
   onBlocked(): void;
   /** The stream has taken a write that had to wait; `bufferedAmount` has gone down. */
@@ -243,7 +245,7 @@ export class Outbox implements FrameSink {
     if (this.#stream.writableLength > 0) {
       this.bufferedAmount += frames.length;
       this.#waitFor(frames.length);
-    } else this.bytesTaken += frames.length;
+    } else this.#countTaken(frames.length);
     return true;
   }
 
@@ -293,7 +295,12 @@ export class Outbox implements FrameSink {
 
   #taken(size: number): void {
     this.bufferedAmount -= size;
+    this.#countTaken(size);
+  }
+
+  #countTaken(size: number): void {
     this.bytesTaken += size;
+    this.#owner.onTaken(size);
   }
 
   #written(error: Error | null | undefined): void {

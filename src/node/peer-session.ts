@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import type { ApertoError } from '../protocol/aperto-error.ts';
 import type { ConnectionEnd } from '../protocol/connection-host.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import { apertoError } from '../protocol/errors.ts';
@@ -9,6 +8,7 @@ import type { Message } from '../protocol/messages/message-assembler.ts';
 import type { MessageBatch } from '../protocol/messages/message-batch.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import { PING, PONG } from '../protocol/opcodes.ts';
+import { describeLoss } from './connection-loss.ts';
 import {
   checkSendable,
   encodeCloseReason,
@@ -16,70 +16,15 @@ import {
   type Sendable,
   toBytes,
 } from './data.ts';
+import { closes, drops, messages, opens } from './diagnostics.ts';
 import { isPromise } from './is-promise.ts';
 import { LatestMessages } from './latest-messages.ts';
 import { MessageReader } from './message-reader.ts';
 import { nextTurn } from './next-turn.ts';
+import type { ClientPeer } from './peer.ts';
+import type { CloseInfo, SessionSettings, SlowPeerPolicy } from './peer-handlers.ts';
 import type { PublishedTopic, TopicSubscriber } from './peer-topics.ts';
-import { type DriverSettings, StreamDriver } from './stream-driver.ts';
-
-/** How a peer's connection ended. */
-export interface CloseInfo {
-  /**
-   * What the peer's close frame said; 1005 where it had no code; the code of the failure where we broke the
-   * connection off; 1006 where it ended without a closing handshake (RFC 6455 7.1.5).
-   */
-  readonly code: number;
-  readonly reason: string;
-  /** Why, where it was not by a closing handshake. */
-  readonly error: ApertoError | undefined;
-}
-
-/**
- * What happens to a peer that takes data more slowly than it is sent, once `limits.maxBufferedBytes` wait
- * for it: it is closed with 1013; or the new message is dropped; or those that wait are, for the new one.
- */
-export type SlowPeerPolicy = 'close' | 'drop' | 'latest';
-
-/** What an application does for its peers. A `this` inside is the object that the handlers stand in. */
-export interface PeerHandlers<P> {
-  /** A message came. The next one waits while a returned promise is pending. */
-  message?(peer: P, message: Message): unknown;
-  /** A ping came; it is answered already. `payload` is valid during the call. */
-  ping?(peer: P, payload: Uint8Array): void;
-  /** A pong came, asked for or not. `payload` is valid during the call. */
-  pong?(peer: P, payload: Uint8Array): void;
-  /** After `send` returned false: half of `limits.highWaterMarkBytes` or less still waits. */
-  drain?(peer: P): unknown;
-  /** The connection has ended; once a peer. */
-  close?(peer: P, code: number, reason: string): unknown;
-}
-
-/** What an application does for its peers beyond that, as a server. */
-export interface TopicHandlers<P> {
-  /**
-   * Messages to a topic that the peer is subscribed to may have been lost on their way to this server: the broker's
-   * engine was away, or has dropped some.
-   */
-  gap?(peer: P, topic: string): unknown;
-}
-
-/** What is the same for many sessions: all of a route. */
-export interface SessionSettings<P> extends DriverSettings {
-  /** The value of Sec-WebSocket-Extensions that was agreed on; '' for none. */
-  readonly extensions: string;
-  readonly counters: CompressionCounters;
-  readonly handlers: PeerHandlers<P> & TopicHandlers<P>;
-  readonly slowPeers: SlowPeerPolicy;
-  /** Where exceptions of handlers go. */
-  onError(error: unknown, peer: P): void;
-  /** Sends what was published and waits for the end of the tick: it comes before what is sent now. */
-  flushPublished(): void;
-  /** Called once, before the `close` handler. */
-  onClosed(session: PeerSession<P>): void;
-  /** A drop by the slow-peer policy. */
-  onDropped(messages: number): void;
-}
+import { StreamDriver } from './stream-driver.ts';
 
 /** The end of a session, for those who wait for it. */
 interface Awaited {
@@ -104,7 +49,10 @@ interface PeerStream {
 }
 
 /** One peer's connection with what the application does with it. The peer itself is only its face. */
-export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements TopicSubscriber {
+export class PeerSession<P extends ClientPeer>
+  extends StreamDriver<SessionSettings<P>>
+  implements TopicSubscriber
+{
   readonly peer: P;
   readonly protocol: string;
   readonly remoteAddress: string | undefined;
@@ -140,6 +88,7 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
    * The answer and what `opened` sends leave in one write.
    */
   open(answer: Uint8Array, head: Buffer, opened: ((peer: P) => unknown) | undefined): void {
+    if (opens.hasSubscribers) opens.publish({ peer: this.peer });
     this.outbox.corked = true;
     this.outbox.append(answer);
     if (opened !== undefined) this.#call(() => opened(this.peer));
@@ -150,6 +99,7 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
 
   /** Client: messages that no handler wants wait for a reader. */
   openForReading(head: Buffer): void {
+    if (opens.hasSubscribers) opens.publish({ peer: this.peer });
     if (this.settings.handlers.message === undefined)
       this.#reader = new MessageReader(this, this.settings.limits.highWaterMarkBytes);
     // Who connects has the peer in its hands before anything is delivered.
@@ -177,6 +127,8 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
     else if (data instanceof PreparedMessage) this.connection.sendPrepared(data, compress);
     else this.connection.sendBinary(toBytes(data), compress);
     outbox.messagesQueued(1);
+    this.settings.traffic.messagesSent += 1;
+    if (messages.hasSubscribers) messages.publish({ peer: this.peer, direction: 'sent', data });
     return this.#hasRoom();
   }
 
@@ -192,15 +144,23 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
       return;
     }
     if (last && outbox.writeAtOnce(frames)) {
+      this.#noteDelivered(batch.messages);
       this.#hasRoom();
       return;
     }
-    const messages = batch.messages.length;
+    const count = batch.messages.length;
     const isFull = outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes;
-    if (isFull && !this.#admits(frames.length, messages, policy)) return;
+    if (isFull && !this.#admits(frames.length, count, policy)) return;
     outbox.append(frames);
-    outbox.messagesQueued(messages);
+    outbox.messagesQueued(count);
+    this.#noteDelivered(batch.messages);
     this.#hasRoom();
+  }
+
+  #noteDelivered(delivered: readonly PreparedMessage[]): void {
+    this.settings.traffic.messagesSent += delivered.length;
+    if (!messages.hasSubscribers) return;
+    for (const data of delivered) messages.publish({ peer: this.peer, direction: 'sent', data });
   }
 
   /** Whether the peer is behind, so that of this topic it gets the newest message once it is not. */
@@ -255,10 +215,11 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
     }
   }
 
-  #countDropped(messages: number): void {
-    if (messages === 0) return;
-    this.dropped += messages;
-    this.settings.onDropped(messages);
+  #countDropped(count: number): void {
+    if (count === 0) return;
+    this.dropped += count;
+    this.settings.onDropped(count);
+    if (drops.hasSubscribers) drops.publish({ peer: this.peer, messages: count });
   }
 
   get extensions(): string {
@@ -346,6 +307,10 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
   }
 
   override onMessage(message: Message): void {
+    this.settings.traffic.messagesReceived += 1;
+    if (messages.hasSubscribers) {
+      messages.publish({ peer: this.peer, direction: 'received', data: message });
+    }
     const reader = this.#reader;
     if (reader !== undefined) {
       if (!reader.push(message)) this.hold();
@@ -387,10 +352,10 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
   }
 
   override onEnd(end: ConnectionEnd): void {
-    const error = end.error === undefined ? undefined : apertoError(end.error);
-    const info: CloseInfo = { code: end.code, reason: end.reason, error };
+    const info: CloseInfo = { code: end.code, reason: end.reason, error: this.#errorOf(end) };
     this.#closeInfo = info;
-    this.settings.onClosed(this);
+    if (closes.hasSubscribers) closes.publish({ peer: this.peer, info });
+    this.settings.onClosed(this, info);
     this.#reader?.end(info);
     this.#closed?.resolve(info);
     if (this.settings.handlers.close === undefined) return;
@@ -400,6 +365,12 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
     } catch (reason) {
       this.#report(reason);
     }
+  }
+
+  #errorOf({ error }: ConnectionEnd): CloseInfo['error'] {
+    if (error !== 'CONNECTION_LOST') return error === undefined ? undefined : apertoError(error);
+    const detail = describeLoss(this.failure, this.silentMs);
+    return apertoError(error, { detail, ...(this.failure && { cause: this.failure }) });
   }
 
   // --- Handlers

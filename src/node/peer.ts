@@ -2,16 +2,17 @@ import type { CompressionCounters } from '../protocol/extensions/compression-cou
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import type { Sendable, SendOptions } from './data.ts';
 import type { MessageReader } from './message-reader.ts';
-import type { CloseInfo, PeerSession } from './peer-session.ts';
+import type { CloseInfo } from './peer-handlers.ts';
+import type { PeerSession } from './peer-session.ts';
 import { checkTopic, type PeerTopics, publishTo, subscribeTo } from './peer-topics.ts';
 import type { UpgradeRequest } from './upgrade-request.ts';
 
 /** The peer of a client: what `connect` resolves to. */
 export class ClientPeer implements AsyncIterable<Message, undefined>, AsyncDisposable {
-  readonly #session: PeerSession<unknown>;
+  readonly #session: PeerSession<ClientPeer>;
 
   /** @internal */
-  constructor(session: PeerSession<unknown>) {
+  constructor(session: PeerSession<ClientPeer>) {
     this.#session = session;
   }
 
@@ -122,12 +123,12 @@ export class Peer<Data = undefined> extends ClientPeer {
   data: Data;
   /** The request that asked for the connection. */
   readonly request: UpgradeRequest;
-  readonly #session: PeerSession<unknown>;
+  readonly #session: PeerSession<ClientPeer>;
   readonly #topics: PeerTopics;
 
   /** @internal */
   constructor(
-    session: PeerSession<unknown>,
+    session: PeerSession<ClientPeer>,
     topics: PeerTopics,
     request: UpgradeRequest,
     data: Data,

@@ -1,27 +1,23 @@
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CloseCode } from '../protocol/close-codes.ts';
 import { connectionSettings } from '../protocol/connection-settings.ts';
 import { apertoError } from '../protocol/errors.ts';
 import {
   type CompressionCounters,
   newCounters,
 } from '../protocol/extensions/compression-counters.ts';
-import type {
-  AcceptedOffer,
-  CompressionOptions,
-  DeflateAgreement,
-} from '../protocol/extensions/permessage-deflate.ts';
+import type { AcceptedOffer, DeflateAgreement } from '../protocol/extensions/permessage-deflate.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { agreedSettings } from './compression/node-compression.ts';
-import { encodeCloseReason, type Sendable, type SendOptions } from './data.ts';
+import type { Sendable, SendOptions } from './data.ts';
 import { deadline } from './deadline.ts';
 import { Http2Sessions } from './http2-sessions.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer } from './peer.ts';
+import type { CloseInfo, SessionSettings } from './peer-handlers.ts';
 import { PeerList, type Peers } from './peer-list.ts';
-import { PeerSession, type SessionSettings } from './peer-session.ts';
+import { PeerSession } from './peer-session.ts';
 import {
   checkTopic,
   type PeerTopics,
@@ -30,60 +26,14 @@ import {
   subscribeTo,
   type TopicCarrier,
 } from './peer-topics.ts';
-import type { ResolvedRoute, Route } from './routes.ts';
+import type { ResolvedRoute } from './routes.ts';
 import type { ServerHealth } from './server-health.ts';
+import type { ServerMetrics } from './server-metrics.ts';
+import { type AttachOptions, type CloseOptions, resolveCloseOptions } from './server-options.ts';
+import { ServerRecord } from './server-record.ts';
 import { checkSharedReadBuffer, trySharedReads } from './shared-read-buffer.ts';
 import { ListeningSubscriber, type TopicListener } from './topic-listener.ts';
 import { type GrantedUpgrade, Upgrades } from './upgrades.ts';
-
-export interface AttachOptions<Data> {
-  /** By path: exact (`/chat`), a prefix (`/rooms/*`), or any (`*`). The most specific wins. */
-  readonly routes: Readonly<Record<string, Route<Data>>>;
-  /**
-   * Addresses and networks (`10.0.0.0/8`) of proxies in front, whose X-Forwarded-For and X-Forwarded-Proto count: they say
-   * what `remoteAddress` is, whose connections are counted, and whether a page of `http:` is of the same origin. Of
-   * anybody else these headers mean nothing. Default: none.
-   */
-  readonly trustedProxies?: readonly string[];
-  /** Hosts that this server answers for, against DNS rebinding; others get 421. Default: every host. */
-  readonly hosts?: readonly string[];
-  readonly limits?: Partial<Limits>;
-  /**
-   * Whether, and how, messages are compressed with peers that offer it (permessage-deflate, RFC 7692).
-   * `true` takes the defaults, which keep nothing between messages. Default false.
-   */
-  readonly compression?: boolean | CompressionOptions;
-  /**
-   * Whether plain TCP and Unix sockets are read into one buffer that all connections share, which is
-   * faster; ignored where a trial at the start shows that the runtime cannot. A connection is moved to
-   * another socket when something comes on it: the one that the HTTP server's 'connection' event told of
-   * hears nothing of its end any more. Default: true with `serve`, false with `attach`.
-   */
-  readonly sharedReadBuffer?: boolean;
-  /** Where exceptions of handlers go, and what else goes wrong unasked. Default: `console.error`. */
-  onError?(error: unknown, peer?: Peer<Data>): void;
-  /** `health.status` has changed. */
-  onHealth?(health: ServerHealth): void;
-}
-
-export interface CloseOptions {
-  /** What every peer is closed with. Default 1001, going away. */
-  readonly code?: number;
-  readonly reason?: string;
-  /**
-   * How long the server goes on as before while `health.ready` is false, so that load balancers notice. Default 0.
-   */
-  readonly noticeMs?: number;
-  /**
-   * Then nobody is accepted any more, and the peers are closed one after another over this time, so that they do not all
-   * come back elsewhere at once. Default 0: all at once.
-   */
-  readonly spreadMs?: number;
-  /**
-   * How long peers and requests have to finish after that before they are cut off; may be `Infinity`. Default 10,000 ms.
-   */
-  readonly timeoutMs?: number;
-}
 
 /** The WebSocket side of an HTTP server. `serve` and `attach` make one. */
 export class Server<Data = undefined> implements AsyncDisposable {
@@ -95,7 +45,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   readonly #upgrades: Upgrades<Data>;
   readonly #http2: Http2Sessions;
   readonly #sharedReadBuffer: boolean;
-  readonly #onError: (error: unknown, peer?: Peer<Data>) => void;
+  readonly #record: ServerRecord<Peer<Data>>;
   readonly #onHealth: (health: ServerHealth) => void;
   readonly #onPeer: ((peer: Peer<Data>, stream: Duplex) => void) | undefined;
   /** By what was agreed on: the response's extensions. */
@@ -108,7 +58,6 @@ export class Server<Data = undefined> implements AsyncDisposable {
    * not there for HTTP/2.
    */
   readonly #watched = new Set<Socket>();
-  #dropped = 0;
   #whenEmpty: (() => void) | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
   #accepts = true;
@@ -133,12 +82,13 @@ export class Server<Data = undefined> implements AsyncDisposable {
     this.#limits = resolveLimits(options.limits);
     this.#onPeer = onPeer;
     this.#sharedReadBuffer = checkSharedReadBuffer(options.sharedReadBuffer ?? ownsHttp);
-    this.#onError = options.onError?.bind(options) ?? ((error) => console.error(error));
+    this.#record = new ServerRecord(options);
     this.#onHealth = options.onHealth?.bind(options) ?? (() => {});
     if (this.#sharedReadBuffer) void trySharedReads();
     this.#upgrades = new Upgrades(http, ownsHttp, options, {
       isClosing: () => !this.#accepts,
       accept: (upgrade) => this.#accept(upgrade),
+      refused: (request, status, code) => this.#record.refused(request, status, code),
       report: (error) => this.report(error),
       checkEmpty: () => this.#checkEmpty(),
     });
@@ -165,7 +115,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
 
   /** Messages dropped by the policy for slow peers, of all peers that there were. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#record.dropped;
   }
 
   /** The TCP port listened on; 0 where it is a Unix socket or nothing. */
@@ -195,14 +145,20 @@ export class Server<Data = undefined> implements AsyncDisposable {
       status: isClosing ? 'closing' : isUp ? 'ok' : 'degraded',
       ready: !isClosing,
       peers: this.#peers.size,
-      dropped: this.#dropped,
+      dropped: this.#record.dropped,
       unpublished: this.#carrier?.unpublished ?? 0,
       gaps: this.#carrier?.gaps ?? 0,
     };
   }
 
+  /** What it has done, for whoever draws curves of it. */
+  metrics(): ServerMetrics {
+    return this.#record.metrics(this.#peers.size, this.compression, this.#carrier);
+  }
+
   #tellHealth(): void {
     try {
+      this.#record.health(this.health);
       this.#onHealth(this.health);
     } catch (error) {
       this.report(error);
@@ -260,6 +216,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
       (made) => new Peer(made, this.#topics, request, data),
     );
     this.#peers.add(session);
+    this.#record.granted(request, asked.status, agreed.protocol);
     this.#onPeer?.(session.peer, socket);
     const { handlers } = route;
     session.open(
@@ -299,18 +256,20 @@ export class Server<Data = undefined> implements AsyncDisposable {
       extensions,
       counters,
       sharedReadBuffer: this.#sharedReadBuffer,
+      traffic: this.#record.traffic,
       handlers: route.handlers,
       slowPeers: route.slowPeers,
-      onError: this.#onError,
+      onError: (error, peer) => this.#record.error(error, peer),
       flushPublished: () => this.#topics.flush(),
-      onClosed: (ended) => this.#ended(ended),
+      onClosed: (ended, info) => this.#ended(ended, info),
       onDropped: (messages) => {
-        this.#dropped += messages;
+        this.#record.dropped += messages;
       },
     };
   }
 
-  #ended(session: PeerSession<Peer<Data>>): void {
+  #ended(session: PeerSession<Peer<Data>>, info: CloseInfo): void {
+    this.#record.closed(session.peer.request, info);
     this.#peers.remove(session);
     this.#topics.leave(session);
     this.#upgrades.ended(session.peer.remoteAddress);
@@ -324,11 +283,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
 
   /** @internal Tells of an error that is no peer's. */
   report(error: unknown): void {
-    try {
-      this.#onError(error);
-    } catch (second) {
-      console.error(second);
-    }
+    this.#record.error(error);
   }
 
   // --- Closing
@@ -339,30 +294,17 @@ export class Server<Data = undefined> implements AsyncDisposable {
    * @throws {ApertoError} INVALID_CLOSE_CODE, INVALID_CLOSE_REASON, INVALID_OPTION
    */
   close(options: CloseOptions = {}): Promise<void> {
-    const { code = CloseCode.GOING_AWAY, reason = '' } = options;
-    const { noticeMs = 0, spreadMs = 0, timeoutMs = 10_000 } = options;
     // Told at once, and before anything was done.
-    encodeCloseReason(code, reason);
-    for (const [name, ms] of Object.entries({ noticeMs, spreadMs, timeoutMs })) {
-      const isFit = typeof ms === 'number' && ms >= 0 && (ms < Infinity || name === 'timeoutMs');
-      if (!isFit) throw apertoError('INVALID_OPTION', { detail: `${name} is ${String(ms)}` });
-    }
+    const resolved = resolveCloseOptions(options);
     if (this.#closing === undefined) {
-      this.#closing = this.#close(code, reason, { noticeMs, spreadMs, timeoutMs });
+      this.#closing = this.#close(resolved);
       this.#tellHealth();
     }
     return this.#closing;
   }
 
-  async #close(
-    code: number,
-    reason: string,
-    {
-      noticeMs,
-      spreadMs,
-      timeoutMs,
-    }: Required<Pick<CloseOptions, 'noticeMs' | 'spreadMs' | 'timeoutMs'>>,
-  ): Promise<void> {
+  async #close(options: Required<CloseOptions>): Promise<void> {
+    const { code, reason, noticeMs, spreadMs, timeoutMs } = options;
     if (noticeMs > 0) await sleep(noticeMs);
     this.#accepts = false;
     const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;

@@ -10,6 +10,7 @@ import { endStream, isHttp2Stream, resetStream } from './http2-stream.ts';
 import { nextTurn } from './next-turn.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
 import { canBeTakenOver, sharedReading, takeOver } from './shared-read-buffer.ts';
+import type { Traffic } from './traffic.ts';
 
 /** A write that waited at least this long can only have been taken because the peer made room. */
 const SIGN_OF_LIFE_MS = 1000;
@@ -45,14 +46,15 @@ function onEnd(this: DrivenStream): void {
 function onClose(this: DrivenStream): void {
   this[driverOf]?.streamClosed();
 }
-function onError(this: DrivenStream): void {
-  this[driverOf]?.streamFailed();
+function onError(this: DrivenStream, error: Error): void {
+  this[driverOf]?.streamFailed(error);
 }
 
 /** What is the same for many drivers. */
 export interface DriverSettings extends ConnectionSettings {
   /** Whether a stream may be taken over, where it is a plain socket, to be read into the shared buffer. */
   readonly sharedReadBuffer: boolean;
+  readonly traffic: Traffic;
 }
 
 /**
@@ -77,6 +79,8 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   #closed = false;
   /** When the write that the stream is busy with was made; `NEVER` while it is not busy. */
   #blockedSince = NEVER;
+  /** What the stream failed with. */
+  protected failure: Error | undefined = undefined;
 
   constructor(stream: Duplex, settings: Settings) {
     super();
@@ -128,6 +132,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
    * @param borrowed whether the memory is used again after the call.
    */
   chunkArrived(chunk: Uint8Array, end: number, borrowed: boolean): void {
+    this.settings.traffic.bytesReceived += end;
     if (this.#waits || this.#rest !== undefined) this.#keep(chunk, 0, end, borrowed);
     else this.#feed(chunk, end, borrowed);
   }
@@ -221,7 +226,8 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   /** A reset or a broken pipe: 'close' follows. */
-  streamFailed(): void {
+  streamFailed(error: Error): void {
+    this.failure ??= error;
     this.outbox.close();
   }
 
@@ -280,6 +286,10 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     return this.outbox.blocked;
   }
 
+  onTaken(bytes: number): void {
+    this.settings.traffic.bytesSent += bytes;
+  }
+
   onBlocked(): void {
     // The next write of one that was just taken: `onProgress` follows, and needs to know when that was made.
     if (this.#blockedSince !== NEVER) return;
@@ -307,6 +317,11 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   // --- Time
+
+  /** For how long nothing has come. */
+  protected get silentMs(): number {
+    return this.now() - this.connection.heardAt;
+  }
 
   now(): number {
     return heartbeat.now();

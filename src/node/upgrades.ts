@@ -20,7 +20,7 @@ import { Http2Upgrade } from './http2-upgrade.ts';
 import { passAsPlainRequest } from './plain-request.ts';
 import { RejectUpgrade } from './reject-upgrade.ts';
 import { type ResolvedRoute, Routes } from './routes.ts';
-import type { AttachOptions } from './server.ts';
+import type { AttachOptions } from './server-options.ts';
 import { SilentConnections } from './silent-connections.ts';
 import { trustedProxies } from './trusted-proxies.ts';
 import { UnansweredRequests } from './unanswered-requests.ts';
@@ -36,6 +36,8 @@ export interface AskedUpgrade {
   readonly socket: Duplex;
   /** What came behind the request. */
   readonly head: Buffer;
+  /** What it is answered with where it is granted. */
+  readonly status: 101 | 200;
   /** Judges the opening handshake. */
   check(rules: RouteRules): Agreed | Refusal;
   /**
@@ -61,6 +63,8 @@ export interface GrantedUpgrade<Data> {
 export interface UpgradeOwner<Data> {
   isClosing(): boolean;
   accept(upgrade: GrantedUpgrade<Data>): void;
+  /** It is not granted: by a rule of ours, or by the application. */
+  refused(request: UpgradeRequest, status: number, code: ErrorCode | undefined): void;
   /** An error of the application's. */
   report(error: unknown): void;
   /** `waiting` has got shorter. */
@@ -193,16 +197,18 @@ export class Upgrades<Data> {
 
   #refuse(asked: AskedUpgrade, code: ErrorCode): void {
     const { status, headers } = refusal(code);
-    this.#answer(asked, status, headers, `${errorTable[code].message}\n`);
+    this.#answer(asked, status, headers, code, `${errorTable[code].message}\n`);
   }
 
   #answer(
     asked: AskedUpgrade,
     status: number,
     headers: Readonly<Record<string, string>>,
+    code: ErrorCode | undefined,
     body?: string,
   ): void {
     asked.refuse(status, headers, body);
+    this.#owner.refused(asked.request, status, code);
     this.#watchEnd(asked.socket);
   }
 
@@ -264,7 +270,7 @@ export class Upgrades<Data> {
 
   #rejectAs({ status, headers, body }: RejectUpgrade, asked: AskedUpgrade): void {
     try {
-      this.#answer(asked, status, headers, body);
+      this.#answer(asked, status, headers, undefined, body);
     } catch (error) {
       // It was changed after it was made.
       this.#owner.report(error);

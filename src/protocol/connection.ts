@@ -5,20 +5,12 @@ import type { ConnectionHost } from './connection-host.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { ConnectionState } from './connection-state.ts';
 import { type ErrorCode, errorTable } from './errors.ts';
-import type { InflateJob } from './extensions/compression.ts';
 import type { FrameParser } from './frames/frame-parser.ts';
-import { OPCODE, RSV1 } from './frames/frame-rules.ts';
+import { OPCODE } from './frames/frame-rules.ts';
 import type { FrameSink } from './frames/frame-sender.ts';
-import { maxCompressedBytes } from './limits.ts';
-import {
-  type Message,
-  MessageAssembler,
-  ownedBytes,
-  wholeMessage,
-} from './messages/message-assembler.ts';
-import type { Inflated, MessageInflater } from './messages/message-inflater.ts';
-import { MessageSender } from './messages/message-sender.ts';
-import { CLOSE, CONTROL_BIT, PING, PONG, TEXT } from './opcodes.ts';
+import type { Message } from './messages/message-assembler.ts';
+import { MessageReceiver } from './messages/message-receiver.ts';
+import { CLOSE, CONTROL_BIT, PING, PONG } from './opcodes.ts';
 import { RateBudget } from './rate-budget.ts';
 
 /** No such moment. */
@@ -30,7 +22,7 @@ const EMPTY = new Uint8Array(0);
  * the protocol's own answers write frames to the sink, and `wake` lets time pass. Most connections are idle
  * at any moment, so what only some moments need is made when they come and dropped after.
  */
-export class Connection extends MessageSender<ConnectionSettings> {
+export class Connection extends MessageReceiver {
   readonly #host: ConnectionHost;
   /** Spread a fifth to both sides, so that peers that came together are not pinged together. */
   readonly #pingAfterMs: number;
@@ -41,16 +33,7 @@ export class Connection extends MessageSender<ConnectionSettings> {
 
   /** There while a chunk is parsed, and while a frame or a message is unfinished. */
   #parser: FrameParser | undefined = undefined;
-  /** There while a message is unfinished. */
-  #assembler: MessageAssembler | undefined = undefined;
-  #borrowed = false;
-  /** There once a compressed message came, and while one is being inflated on another thread. */
-  #inflater: MessageInflater | undefined = undefined;
-  #inflating: InflateJob | undefined = undefined;
-  #inflatingBytes = 0;
   #controlBudget: RateBudget | undefined = undefined;
-  /** There once a message came where their rate is limited. */
-  #messageBudget: RateBudget | undefined = undefined;
   /** The payload of a control frame that comes in pieces. */
   #controlPayload: Uint8Array = EMPTY;
   #pendingPong: Uint8Array | undefined = undefined;
@@ -71,9 +54,21 @@ export class Connection extends MessageSender<ConnectionSettings> {
     return this.#state;
   }
 
-  /** Whether a message is being inflated, so that nothing behind it can be taken in. */
-  get inflating(): boolean {
-    return this.#inflating !== undefined;
+  protected override get isOpen(): boolean {
+    return this.#state === ConnectionState.OPEN;
+  }
+
+  protected override onMessage(message: Message): void {
+    this.#host.onMessage(message);
+  }
+
+  protected override onInflated(): void {
+    this.#host.onInflated();
+  }
+
+  /** When something came last. */
+  override get heardAt(): number {
+    return this.#heardAt;
   }
 
   // --- Bytes in
@@ -89,7 +84,7 @@ export class Connection extends MessageSender<ConnectionSettings> {
     const now = this.#host.now();
     this.#heardAt = now;
     this.#pingedAt = NEVER;
-    this.#borrowed = borrowed;
+    this.borrowed = borrowed;
     const parser = this.#parser ?? this.settings.parsers.take();
     this.#parser = parser;
     parser.stopped = this.#paused || this.inflating;
@@ -106,93 +101,8 @@ export class Connection extends MessageSender<ConnectionSettings> {
     return stoppedAt;
   }
 
-  /** Has the parser stop before the next frame. */
-  #stopParser(): void {
+  protected override stopParser(): void {
     if (this.#parser !== undefined) this.#parser.stopped = true;
-  }
-
-  /** The parser's: a message that lies whole in the chunk. */
-  wholeMessage(first: number, bytes: Uint8Array, start: number, end: number): void {
-    const isText = (first & OPCODE) === TEXT;
-    if ((first & RSV1) !== 0) {
-      this.#compressedMessage(isText, bytes, start, end, this.#borrowed);
-      return;
-    }
-    const { platform, limits } = this.settings;
-    // RFC 6455 10.4: the limit for a message, which is also a frame.
-    if (end - start > limits.maxMessageBytes) {
-      this.fail('MESSAGE_TOO_BIG');
-      return;
-    }
-    const message = wholeMessage(platform, isText, bytes, start, end, this.#borrowed);
-    if (message === undefined) this.fail('INVALID_UTF8');
-    else this.#deliver(message);
-  }
-
-  /** A compressed message's payload is complete. */
-  #compressedMessage(
-    isText: boolean,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    borrowed: boolean,
-  ): void {
-    const { compression, limits } = this.settings;
-    // Who has asked to close is not handed what still arrives; nor does anything come after it that refers to it.
-    if (this.#state !== ConnectionState.OPEN || compression === undefined) return;
-    if (end - start > maxCompressedBytes(limits.maxMessageBytes)) {
-      this.fail('MESSAGE_TOO_BIG');
-      return;
-    }
-    this.#inflater ??= compression.newInflater();
-    if (!this.#inflater.isLarge(end - start)) {
-      this.#inflated(this.#inflater.inflate(isText, bytes, start, end));
-      return;
-    }
-    this.#stopParser();
-    // Not `slice`: of a Buffer that is no copy.
-    const payload = ownedBytes(bytes, start, end, borrowed);
-    const { unfinished } = this.settings.platform;
-    if (!unfinished.take(payload.length, limits.maxUnfinishedBytes)) {
-      this.fail('OVERLOADED');
-      return;
-    }
-    this.#inflatingBytes = payload.length;
-    this.#inflating = this.#inflater.inflateLater(isText, payload, (inflated) => {
-      this.#inflatingEnded();
-      this.#inflated(inflated);
-      this.#host.onInflated();
-    });
-  }
-
-  #inflated(inflated: Inflated): void {
-    if ('error' in inflated) this.fail(inflated.error);
-    else this.#deliver(inflated.message);
-  }
-
-  #deliver(message: Message): void {
-    // Who has asked to close is not handed what still arrives.
-    if (this.#state !== ConnectionState.OPEN) return;
-    if (this.#isMessageRateLimited && !this.#mayDeliver()) this.fail('MESSAGE_FLOOD');
-    else this.#host.onMessage(message);
-  }
-
-  get #isMessageRateLimited(): boolean {
-    return this.settings.limits.messagesPerSecond !== Number.POSITIVE_INFINITY;
-  }
-
-  #mayDeliver(): boolean {
-    const { messagesPerSecond, messageBurst } = this.settings.limits;
-    const now = this.#heardAt;
-    this.#messageBudget ??= new RateBudget(messagesPerSecond, messageBurst, now);
-    return this.#messageBudget.spend(now);
-  }
-
-  #mayControl(): boolean {
-    const { controlFramesPerSecond, controlFrameBurst } = this.settings.limits;
-    const now = this.#heardAt;
-    this.#controlBudget ??= new RateBudget(controlFramesPerSecond, controlFrameBurst, now);
-    return this.#controlBudget.spend(now);
   }
 
   /** The parser's: a frame begins. */
@@ -200,12 +110,17 @@ export class Connection extends MessageSender<ConnectionSettings> {
     if ((first & CONTROL_BIT) !== 0) {
       // RFC 6455 5.5.1: the one close frame is not counted against the control frames.
       if ((first & OPCODE) === CLOSE) return;
-      if (!this.#mayControl()) this.fail('CONTROL_FLOOD');
+      this.#spendControl();
       return;
     }
-    this.#assembler ??= new MessageAssembler(this.settings.platform, this.settings.limits);
-    this.#assembler.begin(first, length);
-    if (this.#assembler.error !== undefined) this.fail(this.#assembler.error);
+    this.dataFrameStart(first, length);
+  }
+
+  #spendControl(): void {
+    const { controlFramesPerSecond, controlFrameBurst } = this.settings.limits;
+    const now = this.#heardAt;
+    this.#controlBudget ??= new RateBudget(controlFramesPerSecond, controlFrameBurst, now);
+    if (!this.#controlBudget.spend(now)) this.fail('CONTROL_FLOOD');
   }
 
   /** The parser's: a piece of the frame's payload. */
@@ -217,60 +132,13 @@ export class Connection extends MessageSender<ConnectionSettings> {
       this.#controlPiece(first & OPCODE, bytes, start, end, last);
       return;
     }
-    const assembler = this.#assembler;
-    // The frame's beginning has failed the connection.
-    if (assembler === undefined) return;
-    if (assembler.isCompressed) {
-      this.#compressedPiece(assembler, bytes, start, end, last);
-      return;
-    }
-    const message = assembler.add(bytes, start, end, last, this.#borrowed);
-    if (message !== undefined) {
-      this.#assembler = undefined;
-      this.#deliver(message);
-    } else if (assembler.error !== undefined) this.fail(assembler.error);
-  }
-
-  #compressedPiece(
-    assembler: MessageAssembler,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    last: boolean,
-  ): void {
-    const gathered = assembler.addCompressed(bytes, start, end, last);
-    if (gathered === undefined) {
-      if (assembler.error !== undefined) this.fail(assembler.error);
-      return;
-    }
-    this.#assembler = undefined;
-    const { isText } = assembler;
-    // What lies whole in its chunk was not gathered.
-    if (gathered === bytes) this.#compressedMessage(isText, bytes, start, end, this.#borrowed);
-    else this.#compressedMessage(isText, gathered, 0, gathered.length, false);
-  }
-
-  #inflatingEnded(): void {
-    this.#inflating = undefined;
-    this.settings.platform.unfinished.giveBack(this.#inflatingBytes);
-    this.#inflatingBytes = 0;
-  }
-
-  /** Nothing that is unfinished will be finished. */
-  #giveUp(): void {
-    this.closeDeflater();
-    this.#assembler?.release();
-    this.#assembler = undefined;
-    this.#inflating?.cancel();
-    this.#inflatingEnded();
-    this.#inflater?.close();
-    this.#inflater = undefined;
+    this.dataFramePayload(bytes, start, end, last);
   }
 
   /** Stops before the next frame: the application is not ready for it. */
   pause(): void {
     this.#paused = true;
-    this.#stopParser();
+    this.stopParser();
   }
 
   /** Goes on. What the peer could not tell us meanwhile is not held against it. */
@@ -356,7 +224,7 @@ export class Connection extends MessageSender<ConnectionSettings> {
     const closing = this.#startClosing();
     closing.code = code;
     closing.reason = reason;
-    this.#stopParser();
+    this.stopParser();
     if (this.#state === ConnectionState.OPEN) {
       this.#state = ConnectionState.CLOSED_BY_PEER;
       // RFC 6455 5.5.1: who receives a close frame and has sent none answers, usually with its code.
@@ -370,13 +238,13 @@ export class Connection extends MessageSender<ConnectionSettings> {
   }
 
   /** Breaks the connection off (RFC 6455 7.1.7). Without effect once it is closed or failed. */
-  fail(error: ErrorCode): void {
+  override fail(error: ErrorCode): void {
     const before = this.#state;
     if (before > ConnectionState.CLOSED_BY_US) return;
     this.#state = ConnectionState.FAILED;
     this.#startClosing().error = error;
-    this.#stopParser();
-    this.#giveUp();
+    this.stopParser();
+    this.giveUpMessages();
     const row = errorTable[error];
     if (row.closeCode === undefined || row.closeCode === CloseCode.ABNORMAL) {
       this.#host.destroyTransport();
@@ -420,8 +288,8 @@ export class Connection extends MessageSender<ConnectionSettings> {
   transportClosed(): void {
     if (this.#state === ConnectionState.ENDED) return;
     this.#state = ConnectionState.ENDED;
-    this.#stopParser();
-    this.#giveUp();
+    this.stopParser();
+    this.giveUpMessages();
     this.#host.onEnd(endOf(this.#closing));
   }
 

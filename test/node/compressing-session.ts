@@ -3,7 +3,8 @@ import { type ClientPeer, defaultLimits, type PeerHandlers } from '../../dist/in
 import { jobs } from '../../dist/node/compression/job-queue.js';
 import { nodeCompression } from '../../dist/node/compression/node-compression.js';
 import { nodePlatform } from '../../dist/node/node-platform.js';
-import type { SessionSettings } from '../../dist/node/peer-session.js';
+import type { SessionSettings } from '../../dist/node/peer-handlers.js';
+import { newTraffic } from '../../dist/node/traffic.js';
 import { connectionSettings } from '../../dist/protocol/connection-settings.js';
 import { newCounters } from '../../dist/protocol/extensions/compression-counters.js';
 import { resolveCompression } from '../../dist/protocol/extensions/permessage-deflate.js';
@@ -39,6 +40,7 @@ export function compressingSettings({
     extensions: '',
     counters,
     sharedReadBuffer: false,
+    traffic: newTraffic(),
     handlers,
     slowPeers: 'close',
     onError: assert.fail,

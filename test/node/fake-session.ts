@@ -9,6 +9,7 @@ import { defaultLimits } from '../../dist/index.js';
 import { nodePlatform } from '../../dist/node/node-platform.js';
 import { ClientPeer as PeerFace } from '../../dist/node/peer.js';
 import { PeerSession } from '../../dist/node/peer-session.js';
+import { newTraffic } from '../../dist/node/traffic.js';
 import { connectionSettings } from '../../dist/protocol/connection-settings.js';
 import { newCounters } from '../../dist/protocol/extensions/compression-counters.js';
 import { FakeSocket } from './fake-socket.ts';
@@ -48,6 +49,7 @@ export function fakeSession({
       extensions: '',
       counters: newCounters(),
       sharedReadBuffer: true,
+      traffic: newTraffic(),
       handlers,
       slowPeers,
       onError: (error) => errors.push(error),

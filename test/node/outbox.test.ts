@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { Outbox, type OutboxOwner } from '../../dist/node/outbox.js';
 import { FakeSocket } from './fake-socket.ts';
 
-const quiet: OutboxOwner = { onBlocked() {}, onProgress() {}, onPlaceFilled() {} };
+const quiet: OutboxOwner = { onTaken() {}, onBlocked() {}, onProgress() {}, onPlaceFilled() {} };
 
 function makeOutbox(owner: OutboxOwner = quiet): { socket: FakeSocket; outbox: Outbox } {
   const socket = new FakeSocket();
@@ -117,6 +117,7 @@ describe('batches', () => {
     let progress = 0;
     let blocked = 0;
     const { socket, outbox } = makeOutbox({
+      onTaken() {},
       onBlocked() {
         blocked++;
       },

@@ -37,7 +37,7 @@ const cases: Record<string, string[]> = {
 for (const [name, lines] of Object.entries(cases)) {
   test(`headers as node:http gives them: ${name}`, async () => {
     const request = await parsed(lines);
-    const kept = new UpgradeRequest(request.url ?? '', request.rawHeaders);
+    const kept = new UpgradeRequest(request.url ?? '', request.rawHeaders, undefined);
     assert.deepEqual({ ...kept.headers }, { ...request.headers });
     assert.equal(kept.url, '/path?query');
     assert.equal(kept.method, 'GET');

@@ -17,6 +17,7 @@ import { resetStream } from '../http2-stream.ts';
 import { nodePlatform } from '../node-platform.ts';
 import { trySharedReads } from '../shared-read-buffer.ts';
 import type { DriverSettings } from '../stream-driver.ts';
+import { newTraffic } from '../traffic.ts';
 import { onAbort } from './abort-listener.ts';
 import { type Answer, type RawConnection, readRefused, refused } from './answer.ts';
 import { Attempt } from './attempt.ts';
@@ -29,6 +30,9 @@ import type { HttpProxy } from './proxy.ts';
 import { type Hop, locationsOf, nextHop } from './redirects.ts';
 
 export { type DialOptions, type DialPlan, planDial } from './dial-plan.ts';
+
+/** Of all clients: nobody looks at it. */
+const traffic = newTraffic();
 
 /** A connection on which the opening handshake is done. */
 export interface Dialled {
@@ -167,6 +171,7 @@ function judged(
   const settings = {
     ...connectionSettings(nodePlatform, limits, false, agreed),
     sharedReadBuffer,
+    traffic,
   };
   return { socket, head, protocol, extensions, counters, settings };
 }

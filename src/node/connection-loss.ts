@@ -1,0 +1,35 @@
+/** After how many seconds of silence proxies and load balancers are known to end a connection. */
+const IDLE_LIMITS = [30, 50, 55, 60, 75, 90, 100, 120, 180, 240, 300, 350, 600, 900, 1800, 3600];
+/** Their clocks and ours differ by so many seconds. */
+const PRECISION = 1.5;
+
+/**
+ * What is known of a connection that ended without a close frame.
+ * @param failure what the socket failed with; undefined where it was ended.
+ * @param silentMs since something came last.
+ */
+export function describeLoss(failure: Error | undefined, silentMs: number): string {
+  const seconds = silentMs / 1000;
+  const when = `${seconds.toFixed(seconds < 10 ? 1 : 0)} s after something had come last`;
+  const limit = IDLE_LIMITS.find((idle) => Math.abs(seconds - idle) <= PRECISION);
+  const proxy =
+    limit === undefined ? '' : `; a proxy on the way may end what is silent for ${limit} s`;
+  return `${howOf(failure)}, ${when}${proxy}`;
+}
+
+function howOf(failure: Error | undefined): string {
+  if (failure === undefined) return 'it was ended';
+  const code = 'code' in failure ? String(failure.code) : failure.message;
+  switch (code) {
+    case 'ECONNRESET':
+      return 'it was reset';
+    case 'EPIPE':
+      return 'it was ended while something was being sent';
+    case 'ETIMEDOUT':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return `the network gave up (${code})`;
+    default:
+      return `it failed (${code})`;
+  }
+}
