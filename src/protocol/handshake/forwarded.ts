@@ -62,7 +62,8 @@ function itemsOf(fields: HeaderFields, name: string): string[] {
 
 /** `[2001:db8::1]:4711` and `192.0.2.1:4711` without their ports, which some proxies add. */
 function withoutPort(hop: string): string {
-  if (hop.startsWith('[')) return hop.slice(1, hop.indexOf(']'));
+  const bracket = hop.indexOf(']');
+  if (hop.startsWith('[') && bracket !== -1) return hop.slice(1, bracket);
   const colon = hop.indexOf(':');
   // More than one colon: an IPv6 address.
   return colon === -1 || colon !== hop.lastIndexOf(':') ? hop : hop.slice(0, colon);

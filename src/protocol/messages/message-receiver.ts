@@ -66,9 +66,8 @@ export abstract class MessageReceiver extends MessageSender<ConnectionSettings> 
   }
 
   protected dataFramePayload(bytes: Uint8Array, start: number, end: number, last: boolean): void {
-    const assembler = this.#assembler;
-    // The frame's beginning has failed the connection.
-    if (assembler === undefined) return;
+    // Where the frame's beginning has failed the connection, its payload is not handed on.
+    const assembler = this.#assembler as MessageAssembler;
     if (assembler.isCompressed) {
       this.#compressedPiece(assembler, bytes, start, end, last);
       return;

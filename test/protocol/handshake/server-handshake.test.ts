@@ -228,6 +228,9 @@ describe('refused', () => {
     assert.equal(refusal('UPGRADE_MISSING').headers['Upgrade'], 'websocket');
     assert.equal(refusal('VERSION_UNSUPPORTED').headers['Sec-WebSocket-Version'], '13');
     assert.deepEqual(refusal('ORIGIN_FORBIDDEN').headers, {});
+    for (const code of ['TOO_MANY_CONNECTIONS', 'SERVER_CLOSING'] as const) {
+      assert.deepEqual(refusal(code).headers, { 'Retry-After': '5' });
+    }
   });
 
   test('with 400 for a code that has no status of its own', () => {
