@@ -16,7 +16,7 @@ import type {
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { agreedSettings } from './compression/node-compression.ts';
 import { encodeCloseReason, type Sendable, type SendOptions } from './data.ts';
-import { deadline } from './deadline.ts';
+import { deadline, LONGEST_TIMER_MS } from './deadline.ts';
 import { Http2Sessions } from './http2-sessions.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer } from './peer.ts';
@@ -106,6 +106,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   #whenEmpty: (() => void) | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
   #accepts = true;
+  #toldStatus: ServerHealth['status'] | undefined = undefined;
   /** @internal Settles once it is known whether the broker's engine is there. */
   readonly started: Promise<void>;
 
@@ -196,8 +197,11 @@ export class Server<Data = undefined> implements AsyncDisposable {
   }
 
   #tellHealth(): void {
+    const { health } = this;
+    if (health.status === this.#toldStatus) return;
+    this.#toldStatus = health.status;
     try {
-      this.#onHealth(this.health);
+      this.#onHealth(health);
     } catch (error) {
       this.report(error);
     }
@@ -225,7 +229,11 @@ export class Server<Data = undefined> implements AsyncDisposable {
     }
     const subscriber = new ListeningSubscriber(topic, listener, (error) => this.report(error));
     subscribeTo(this.#topics, this.#limits, subscriber, topic);
-    return () => this.#topics.unsubscribe(subscriber, topic);
+    return () => {
+      // What was published before is delivered first.
+      this.#topics.unsubscribe(subscriber, topic);
+      subscriber.stop();
+    };
   }
 
   /**
@@ -337,12 +345,19 @@ export class Server<Data = undefined> implements AsyncDisposable {
     // Told at once, and before anything was done.
     encodeCloseReason(code, reason);
     for (const [name, ms] of Object.entries({ noticeMs, spreadMs, timeoutMs })) {
-      const isFit = typeof ms === 'number' && ms >= 0 && (ms < Infinity || name === 'timeoutMs');
+      // More than that no timer of Node can wait.
+      const most = name === 'timeoutMs' ? Infinity : LONGEST_TIMER_MS;
+      const isFit = typeof ms === 'number' && ms >= 0 && ms <= most;
       if (!isFit) throw apertoError('INVALID_OPTION', { detail: `${name} is ${String(ms)}` });
     }
     if (this.#closing === undefined) {
-      this.#closing = this.#close(code, reason, { noticeMs, spreadMs, timeoutMs });
+      // There before anything is called that could look at it, or close too.
+      let begin: (closed: Promise<void>) => void = () => {};
+      this.#closing = new Promise((resolve) => {
+        begin = resolve;
+      });
       this.#tellHealth();
+      begin(this.#close(code, reason, { noticeMs, spreadMs, timeoutMs }));
     }
     return this.#closing;
   }
@@ -386,9 +401,20 @@ export class Server<Data = undefined> implements AsyncDisposable {
       if (peer.state === 'closed') continue;
       const share = (end - performance.now()) / (left + 1);
       // A timer is exact to a millisecond: for less, the next one waits the longer.
-      if (share >= 1) await sleep(share);
+      if (share >= 1) await this.#pause(share);
       peer.close(code, reason);
     }
+  }
+
+  /** Waits so long, unless the last peer goes. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#whenEmpty = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   #closeHttp(): Promise<void> {

@@ -12,6 +12,9 @@ interface Batch {
 /** A batch leaves once it has this many bytes, without waiting for the end of the tick. */
 const MAX_BATCH = 64 * 1024;
 
+/** What an envelope that the engine has not taken costs beside its messages: in the broker's client, about. */
+const ENVELOPE_BYTES = 512;
+
 /** Of how many topics the last sequence is known. What it was of others is told as unknown. */
 const MAX_CHAINS = 16_384;
 
@@ -52,12 +55,12 @@ export class Publisher {
 
   /** Returns whether it is handed to the engine. */
   publish(topic: string, message: PreparedMessage): boolean {
-    const size = message.frame.length;
     let batch = this.#batches.get(topic);
     if (batch !== undefined && batch.messages[0]?.compress !== message.compress) {
       this.#send(topic, batch);
       batch = undefined;
     }
+    const size = message.frame.length + (batch === undefined ? ENVELOPE_BYTES + topic.length : 0);
     if (!this.isUp || this.#waitingBytes + size > this.#maxBytes) {
       if (batch !== undefined) this.#send(topic, batch);
       // The next one tells the other nodes that something came before it.
