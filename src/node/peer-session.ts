@@ -400,6 +400,9 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
     const error = end.error === undefined ? undefined : apertoError(end.error);
     const info: CloseInfo = { code: end.code, reason: end.reason, error };
     this.#closeInfo = info;
+    // What was kept for it until it would catch up.
+    this.#countDropped(this.#latest?.size ?? 0);
+    this.#latest = undefined;
     this.settings.onClosed(this);
     this.#reader?.end(info);
     this.#closed?.resolve(info);

@@ -151,7 +151,7 @@ export class Backplane<S extends Subscriber> implements BrokerHost {
       this.#missed(topic);
       return;
     }
-    const order = state.place(head);
+    const order = state.place(head, this.#ports.platform.clock());
     if (order === 'known') return;
     if (order === 'gap') this.#missed(topic);
     for (const message of messages) this.#topics.publish(topic, message);

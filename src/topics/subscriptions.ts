@@ -16,6 +16,9 @@ const MAX_TOPICS = 1_000;
 /** Until the engine is asked again for what it has refused. */
 const RETRY_MS = 1_000;
 
+/** An envelope may be on its way for so long, and confirming a topic may take so long. */
+const TRANSIT_MS = 5_000;
+
 /** Of how many nodes a topic knows the last envelope. */
 const MAX_NODES = 256;
 
@@ -25,6 +28,8 @@ export class NodeTopic {
   isConfirmed = false;
   /** Whether messages may have been lost before it is confirmed. */
   mayMiss: boolean;
+  /** Since when it has been confirmed. */
+  #since = Number.POSITIVE_INFINITY;
   /** Who waits for it to be confirmed. */
   #waiting: ((isConfirmed: boolean) => void)[] = [];
   /**
@@ -38,7 +43,7 @@ export class NodeTopic {
   }
 
   /** Whether the envelope is the next one of its node, comes behind a gap, or is no news. */
-  place({ node, sequence, previous }: EnvelopeHead): 'next' | 'gap' | 'known' {
+  place({ node, sequence, previous, age }: EnvelopeHead, now: number): 'next' | 'gap' | 'known' {
     const last = this.#heard.get(node);
     // A gap has been told where it was overtaken.
     if (last !== undefined && sequence <= Math.abs(last)) return 'known';
@@ -48,7 +53,10 @@ export class NodeTopic {
       const [oldest] = this.#heard.keys();
       if (oldest !== undefined) this.#heard.delete(oldest);
     }
-    return last === undefined || last < 0 || last === previous ? 'next' : 'gap';
+    // The one before it should have come, too, where it was published when this node was subscribed for certain.
+    if (last === undefined)
+      return previous > 0 && now - age - TRANSIT_MS > this.#since ? 'gap' : 'next';
+    return last < 0 || last === previous ? 'next' : 'gap';
   }
 
   /** A gap was told: what comes next follows on nothing. What is known already stays so. */
@@ -60,8 +68,10 @@ export class NodeTopic {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  settle(isConfirmed: boolean): void {
+  /** @param now where it is confirmed, when. */
+  settle(isConfirmed: boolean, now: number = Number.POSITIVE_INFINITY): void {
     this.isConfirmed = isConfirmed;
+    this.#since = now;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve(isConfirmed);
@@ -212,7 +222,7 @@ export class Subscriptions implements TopicWatcher {
     const { mayMiss } = state;
     state.mayMiss = false;
     if (mayMiss) state.gapTold();
-    state.settle(true);
+    state.settle(true, this.#ports.platform.clock());
     if (mayMiss) this.#listener.missed(topic);
   }
 

@@ -71,7 +71,7 @@ for (const slowPeers of ['close', 'drop', 'latest'] satisfies SlowPeerPolicy[]) 
     for (let sequence = 1; sequence <= messages; sequence++) {
       const message = prepareMessage(new Uint8Array(4_000).fill(sequence));
       const bytes = sealEnvelope(
-        { node: 1, sequence, previous: sequence - 1 },
+        { node: 1, sequence, previous: sequence - 1, age: 0 },
         [message],
         nodePlatform,
       );

@@ -13,9 +13,9 @@ import { ManualPorts } from './manual-ports.ts';
 const OTHER = 42;
 
 /** What another node publishes. */
-function envelope(sequence: number, previous: number, ...texts: string[]): Uint8Array {
+function envelope(sequence: number, previous: number, texts: string[], age = 0): Uint8Array {
   const messages = (texts.length > 0 ? texts : [`${sequence}`]).map((text) => prepareMessage(text));
-  return sealEnvelope({ node: OTHER, sequence, previous }, messages, testPlatform);
+  return sealEnvelope({ node: OTHER, sequence, previous, age }, messages, testPlatform);
 }
 
 async function startNode(): Promise<BackplaneNode> {
@@ -32,7 +32,7 @@ async function startListening() {
   node.ports.endTick();
   assert.equal(await node.backplane.subscribed('t'), true);
   const receive = (sequence: number, previous: number, ...texts: string[]): void => {
-    node.broker.host.received('t', envelope(sequence, previous, ...texts));
+    node.broker.host.received('t', envelope(sequence, previous, texts));
     node.ports.endTick();
   };
   return { node, listener, receive };
@@ -108,6 +108,24 @@ describe('what it receives', () => {
     assert.equal(node.backplane.gaps, 0);
   });
 
+  test('the first that is heard of a server comes after a gap where one before it should have come', async () => {
+    // 5 s for what was on its way while the topic was confirmed.
+    for (const [silentMs, age, previous, expected] of [
+      [60_000, 10_000, 6, ['gap', '7']],
+      [60_000, 54_999, 6, ['gap', '7']],
+      [60_000, 55_000, 6, ['7']],
+      [60_000, 10_000, 0, ['7']],
+      [60_000, 120_000, 6, ['7']],
+      [4_000, 1, 6, ['7']],
+    ] as const) {
+      const { node, listener } = await startListening();
+      node.ports.pass(silentMs);
+      node.broker.host.received('t', envelope(7, previous, [], age));
+      node.ports.endTick();
+      assert.deepEqual(listener.got, expected, `${silentMs} ${age} ${previous}`);
+    }
+  });
+
   test('twice is delivered once', async () => {
     const { listener, receive } = await startListening();
     for (const [sequence, previous] of [
@@ -169,14 +187,14 @@ describe('what it receives', () => {
 
   test('goes nowhere where nobody is subscribed', async () => {
     const { node } = await startListening();
-    node.broker.host.received('nobody', envelope(1, 0));
+    node.broker.host.received('nobody', envelope(1, 0, []));
     node.broker.host.received('nobody', new Uint8Array(3));
     assert.deepEqual(node.errors, []);
   });
 
   test('what is no envelope is told, and a gap is', async () => {
     const { node, listener } = await startListening();
-    const broken = envelope(1, 0);
+    const broken = envelope(1, 0, []);
     const bad = [
       new Uint8Array(0),
       new TextEncoder().encode('published by hand'),
@@ -197,7 +215,7 @@ describe('what it receives', () => {
     const { node, listener } = await startListening();
     for (let from = 0; from < 600; from++) {
       const bytes = sealEnvelope(
-        { node: from, sequence: 1, previous: 0 },
+        { node: from, sequence: 1, previous: 0, age: 0 },
         [prepareMessage(`${from}`)],
         testPlatform,
       );

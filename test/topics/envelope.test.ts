@@ -5,7 +5,7 @@ import { PreparedMessage } from '../../dist/protocol/messages/prepared-message.j
 import { drawNode, readHead, readMessages, sealEnvelope } from '../../dist/topics/envelope.js';
 import { testPlatform } from '../protocol/test-platform.ts';
 
-const HEAD = 20;
+const HEAD = 24;
 const LARGEST = 2 ** 48 - 1;
 
 function prepare(data: string | Uint8Array, compress = true): PreparedMessage {
@@ -13,7 +13,7 @@ function prepare(data: string | Uint8Array, compress = true): PreparedMessage {
 }
 
 function seal(...messages: PreparedMessage[]): Uint8Array {
-  return sealEnvelope({ node: 1, sequence: 2, previous: 1 }, messages, testPlatform);
+  return sealEnvelope({ node: 1, sequence: 2, previous: 1, age: 3 }, messages, testPlatform);
 }
 
 /** An envelope with these bytes where the frames are. */
@@ -41,8 +41,9 @@ test('what is sealed is read', () => {
       fc.boolean(),
       (...[node, sequence, previous, all, compress]) => {
         const messages = all.map((one) => prepare(one, compress));
-        const bytes = sealEnvelope({ node, sequence, previous }, messages, testPlatform);
-        assert.deepEqual(readHead(bytes), { node, sequence, previous });
+        const head = { node, sequence, previous, age: sequence % 2 ** 32 };
+        const bytes = sealEnvelope(head, messages, testPlatform);
+        assert.deepEqual(readHead(bytes), head);
         const read = readMessages(bytes, testPlatform);
         assert.ok(read !== undefined);
         assert.deepEqual(
@@ -56,11 +57,18 @@ test('what is sealed is read', () => {
   );
 });
 
+test('an age is whole milliseconds, and as many as there is room for', () => {
+  const aged = (age: number): number | undefined =>
+    readHead(sealEnvelope({ node: 1, sequence: 2, previous: 1, age }, [], testPlatform))?.age;
+  assert.equal(aged(0.2), 1);
+  assert.equal(aged(2 ** 40), 2 ** 32 - 1);
+});
+
 test('its layout does not change by itself: other servers may be of another version', () => {
-  const head = { node: 0x010203040506, sequence: 0x0a0b, previous: 1 };
+  const head = { node: 0x010203040506, sequence: 0x0a0b, previous: 1, age: 0x0c0d };
   assert.equal(
     Buffer.from(sealEnvelope(head, [prepare('hi', false)], testPlatform)).toString('hex'),
-    '01' + '01' + '010203040506' + '000000000a0b' + '000000000001' + '81026869',
+    '01' + '01' + '010203040506' + '000000000a0b' + '000000000001' + '00000c0d' + '81026869',
   );
 });
 

@@ -3,7 +3,7 @@ import { testPlatform } from '../protocol/test-platform.ts';
 
 /** Ports whose ticks end, and whose time passes, when the test says so. */
 export class ManualPorts implements TopicPorts {
-  readonly platform = testPlatform;
+  readonly platform = { ...testPlatform, clock: () => this.#now };
   readonly tasks: (() => void)[] = [];
   readonly timers = new Map<object, { readonly at: number; readonly task: () => void }>();
   #now = 0;
