@@ -52,8 +52,8 @@ export interface AttachOptions<Data> extends AttachedOptions<Data>, TopicOptions
  * Starts a server with an HTTP server of its own. Resolves when it listens.
  * @throws {ApertoError} INVALID_OPTION, INVALID_PROTOCOL; what listening throws, such as EADDRINUSE.
  */
-export function serve<Data = undefined>(options: ServeOptions<Data>): Promise<Server<Data>> {
-  return listen(options, newTopics(options));
+export async function serve<Data = undefined>(options: ServeOptions<Data>): Promise<Server<Data>> {
+  return await listen(options, newTopics(options));
 }
 
 /**

@@ -18,6 +18,10 @@ export class LatestMessages {
     return this.#byTopic.delete(topic) ? 1 : 0;
   }
 
+  get size(): number {
+    return this.#byTopic.size;
+  }
+
   /** Takes out the one that was kept first. */
   take(): PreparedMessage | undefined {
     for (const [topic, message] of this.#byTopic) {

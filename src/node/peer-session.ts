@@ -119,10 +119,11 @@ export class PeerSession<P extends ClientPeer>
     return this.#queue(data, compress, this.settings.slowPeers);
   }
 
-  #queue(data: Sendable, compress: boolean, policy: SlowPeerPolicy): boolean {
+  /** @param policy none for what is sent in any case, as there was room. */
+  #queue(data: Sendable, compress: boolean, policy?: SlowPeerPolicy): boolean {
     const outbox = this.outbox;
     const isFull = outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes;
-    if (isFull && !this.#admits(sizeOf(data), 1, policy)) return false;
+    if (isFull && policy !== undefined && !this.#admits(sizeOf(data), 1, policy)) return false;
     if (typeof data === 'string') this.connection.sendText(data, compress);
     else if (data instanceof PreparedMessage) this.connection.sendPrepared(data, compress);
     else this.connection.sendBinary(toBytes(data), compress);
@@ -136,11 +137,15 @@ export class PeerSession<P extends ClientPeer>
   deliver(batch: MessageBatch, last: boolean, topic: PublishedTopic): void {
     const outbox = this.outbox;
     if (this.connection.state !== ConnectionState.OPEN || outbox.closed) return;
-    if (topic.slowPeers === 'latest' && this.#keepsLatest(topic.name, batch)) return;
+    const keepsLatest = topic.slowPeers === 'latest';
+    if (keepsLatest && this.#keepsLatest(topic.name, batch)) return;
     const policy = topic.slowPeers ?? this.settings.slowPeers;
     const frames = this.connection.framesOf(batch);
     if (frames === undefined) {
-      for (const message of batch.messages) this.#queue(message, true, policy);
+      // The policy of a route for `latest` would discard what others have sent.
+      for (const message of batch.messages) {
+        this.#queue(message, true, keepsLatest ? undefined : policy);
+      }
       return;
     }
     if (last && outbox.writeAtOnce(frames)) {
@@ -174,11 +179,16 @@ export class PeerSession<P extends ClientPeer>
     return true;
   }
 
+  /** Gives up what waits of a topic that it is no longer subscribed to. */
+  hasLeft(topic: string): void {
+    this.#countDropped(this.#latest?.drop(topic) ?? 0);
+  }
+
   #sendLatest(): void {
     while (this.#latest !== undefined && this.#hasRoom()) {
       const message = this.#latest.take();
       if (message === undefined) this.#latest = undefined;
-      else this.#queue(message, true, 'latest');
+      else this.#queue(message, true);
     }
   }
 
@@ -354,6 +364,9 @@ export class PeerSession<P extends ClientPeer>
   override onEnd(end: ConnectionEnd): void {
     const info: CloseInfo = { code: end.code, reason: end.reason, error: this.#errorOf(end) };
     this.#closeInfo = info;
+    // What was kept for it until it would catch up.
+    this.#countDropped(this.#latest?.size ?? 0);
+    this.#latest = undefined;
     if (closes.hasSubscribers) closes.publish({ peer: this.peer, info });
     this.settings.onClosed(this, info);
     this.#reader?.end(info);

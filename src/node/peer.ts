@@ -159,6 +159,7 @@ export class Peer<Data = undefined> extends ClientPeer {
   unsubscribe(topic: string): void {
     checkTopic(this.#topics, topic, this.#session.limits);
     this.#topics.unsubscribe(this.#session, topic);
+    this.#session.hasLeft(topic);
   }
 
   /** The topics that the peer is subscribed to. */

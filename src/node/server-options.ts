@@ -3,6 +3,7 @@ import { apertoError } from '../protocol/errors.ts';
 import type { CompressionOptions } from '../protocol/extensions/permessage-deflate.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { encodeCloseReason } from './data.ts';
+import { LONGEST_TIMER_MS } from './deadline.ts';
 import type { Logger } from './logger.ts';
 import type { Peer } from './peer.ts';
 import type { Route } from './routes.ts';
@@ -75,7 +76,9 @@ export function resolveCloseOptions({
 }: CloseOptions): Required<CloseOptions> {
   encodeCloseReason(code, reason);
   for (const [name, ms] of Object.entries({ noticeMs, spreadMs, timeoutMs })) {
-    const isFit = typeof ms === 'number' && ms >= 0 && (ms < Infinity || name === 'timeoutMs');
+    // More than that no timer of Node can wait.
+    const most = name === 'timeoutMs' ? Infinity : LONGEST_TIMER_MS;
+    const isFit = typeof ms === 'number' && ms >= 0 && ms <= most;
     if (!isFit) throw apertoError('INVALID_OPTION', { detail: `${name} is ${String(ms)}` });
   }
   return { code, reason, noticeMs, spreadMs, timeoutMs };

@@ -61,6 +61,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   #whenEmpty: (() => void) | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
   #accepts = true;
+  #toldStatus: ServerHealth['status'] | undefined = undefined;
   /** @internal Settles once it is known whether the broker's engine is there. */
   readonly started: Promise<void>;
 
@@ -157,9 +158,12 @@ export class Server<Data = undefined> implements AsyncDisposable {
   }
 
   #tellHealth(): void {
+    const { health } = this;
+    if (health.status === this.#toldStatus) return;
+    this.#toldStatus = health.status;
     try {
-      this.#record.health(this.health);
-      this.#onHealth(this.health);
+      this.#record.health(health);
+      this.#onHealth(health);
     } catch (error) {
       this.report(error);
     }
@@ -187,7 +191,11 @@ export class Server<Data = undefined> implements AsyncDisposable {
     }
     const subscriber = new ListeningSubscriber(topic, listener, (error) => this.report(error));
     subscribeTo(this.#topics, this.#limits, subscriber, topic);
-    return () => this.#topics.unsubscribe(subscriber, topic);
+    return () => {
+      // What was published before is delivered first.
+      this.#topics.unsubscribe(subscriber, topic);
+      subscriber.stop();
+    };
   }
 
   /**
@@ -297,8 +305,13 @@ export class Server<Data = undefined> implements AsyncDisposable {
     // Told at once, and before anything was done.
     const resolved = resolveCloseOptions(options);
     if (this.#closing === undefined) {
-      this.#closing = this.#close(resolved);
+      // There before anything is called that could look at it, or close too.
+      let begin: (closed: Promise<void>) => void = () => {};
+      this.#closing = new Promise((resolve) => {
+        begin = resolve;
+      });
       this.#tellHealth();
+      begin(this.#close(resolved));
     }
     return this.#closing;
   }
@@ -335,9 +348,20 @@ export class Server<Data = undefined> implements AsyncDisposable {
       if (peer.state === 'closed') continue;
       const share = (end - performance.now()) / (left + 1);
       // A timer is exact to a millisecond: for less, the next one waits the longer.
-      if (share >= 1) await sleep(share);
+      if (share >= 1) await this.#pause(share);
       peer.close(code, reason);
     }
+  }
+
+  /** Waits so long, unless the last peer goes. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#whenEmpty = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   #closeHttp(): Promise<void> {

@@ -19,6 +19,7 @@ export class ListeningSubscriber implements TopicSubscriber {
   readonly #topic: string;
   readonly #listener: TopicListener;
   readonly #report: (error: unknown) => void;
+  #isStopped = false;
 
   constructor(topic: string, listener: TopicListener, report: (error: unknown) => void) {
     this.#topic = topic;
@@ -26,8 +27,14 @@ export class ListeningSubscriber implements TopicSubscriber {
     this.#report = report;
   }
 
+  /** Calls it no more, though it be in the middle of a batch. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   deliver({ messages }: MessageBatch): void {
     for (const message of messages) {
+      if (this.#isStopped) return;
       this.#call(() => this.#listener.message(contentOf(message), this.#topic));
     }
   }
@@ -48,7 +55,14 @@ export class ListeningSubscriber implements TopicSubscriber {
 }
 
 function contentOf({ opcode, frame, payloadStart }: PreparedMessage): Message {
-  if (opcode !== TEXT) return frame.subarray(payloadStart);
+  // Plain bytes, as those of a peer's message.
+  if (opcode !== TEXT) {
+    return new Uint8Array(
+      frame.buffer,
+      frame.byteOffset + payloadStart,
+      frame.length - payloadStart,
+    );
+  }
   // It was encoded from a string, or checked when it came.
   return nodePlatform.decodeUtf8(frame, payloadStart, frame.length) ?? '';
 }

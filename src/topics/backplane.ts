@@ -17,7 +17,7 @@ export interface BackplaneListener {
   changed(): void;
 }
 
-/** How long `close` waits for the engine to take what was published. */
+/** How long `close` waits for the engine to take what was published, and then for the broker to end. */
 const CLOSE_MS = 2_000;
 
 /**
@@ -38,6 +38,8 @@ export class Backplane<S extends Subscriber> implements BrokerHost {
   /** Undefined until the broker has told. */
   #isUp: boolean | undefined = undefined;
   #isClosed = false;
+  /** Whether the broker would not start. */
+  #hasFailed = false;
   #gaps = 0;
   /** Errors of this tick, which are told as one. */
   #lost: { messages: number; error: unknown } | undefined = undefined;
@@ -65,7 +67,13 @@ export class Backplane<S extends Subscriber> implements BrokerHost {
   /** @throws what the broker's `start` rejects with. */
   async start(listener: BackplaneListener): Promise<void> {
     this.#listener = listener;
-    await this.#broker.start(this);
+    try {
+      await this.#broker.start(this);
+    } catch (error) {
+      // Nothing was begun that `close` could end; a broker that another server has is that server's.
+      this.#hasFailed = true;
+      throw error;
+    }
   }
 
   // --- As the topics of one node
@@ -101,8 +109,10 @@ export class Backplane<S extends Subscriber> implements BrokerHost {
 
   /** Delivers here, and hands it to the engine; false where that is away or behind. */
   publish(topic: string, message: PreparedMessage, except?: S): boolean {
+    // First, since whom it is delivered to may publish in turn.
+    const isHanded = this.#publisher.publish(topic, message);
     this.#topics.publish(topic, message, except);
-    return this.#publisher.publish(topic, message);
+    return isHanded;
   }
 
   // --- What is there to know
@@ -141,7 +151,7 @@ export class Backplane<S extends Subscriber> implements BrokerHost {
       this.#missed(topic);
       return;
     }
-    const order = state.place(head);
+    const order = state.place(head, this.#ports.platform.clock());
     if (order === 'known') return;
     if (order === 'gap') this.#missed(topic);
     for (const message of messages) this.#topics.publish(topic, message);
@@ -166,7 +176,7 @@ export class Backplane<S extends Subscriber> implements BrokerHost {
   gap(topics?: readonly string[]): void {
     if (this.#isClosed) return;
     for (const [topic, state] of this.#subscriptions.among(topics)) {
-      state.forget();
+      state.gapTold();
       this.#missed(topic);
     }
   }
@@ -198,6 +208,21 @@ export class Backplane<S extends Subscriber> implements BrokerHost {
     });
   }
 
+  /** Whatever an application's own broker does, closing comes to its end. */
+  #closeBroker(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#ports.after(CLOSE_MS, resolve);
+      const done = (): void => {
+        cancel();
+        resolve();
+      };
+      this.#broker.close().then(done, (error) => {
+        this.#listener?.error(error);
+        done();
+      });
+    });
+  }
+
   /** Has the engine take what was published, for a while, and ends. Never rejects. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -207,7 +232,7 @@ export class Backplane<S extends Subscriber> implements BrokerHost {
     this.#isUp = false;
     this.#subscriptions.down();
     this.#publisher.isUp = false;
-    await this.#broker.close();
+    if (!this.#hasFailed) await this.#closeBroker();
   }
 }
 

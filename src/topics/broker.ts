@@ -2,8 +2,9 @@
  * Carries topics from node to node over an engine, such as Redis or NATS. It keeps no state of topics: what the node is
  * subscribed to is asked for again whenever the engine has been away.
  *
- * The host calls `subscribe` and `unsubscribe` one at a time, never both for one topic at once. Topics are strings of
- * well-formed Unicode; what the engine cannot have in its names is escaped.
+ * The host calls `subscribe` and `unsubscribe` one at a time, never both for one topic at once; only after `down` it does
+ * not wait for calls from before, which are to be rejected then. Topics are strings of well-formed Unicode; what the
+ * engine cannot have in its names is escaped.
  */
 export interface Broker {
   /**

@@ -7,10 +7,10 @@ import type { Platform } from '../protocol/platform.ts';
 /**
  * What a node hands to the engine: messages to one topic, and where they stand among all that it published.
  *
- *     version 1   flags 1   node 6   sequence 6   previous 6   the messages' frames, as a server sends them
+ *     version 1   flags 1   node 6   sequence 6   previous 6   age 4   the messages' frames, as a server sends them
  *
- * Numbers are big-endian. `previous` is the sequence of the node's envelope before this one to the same topic, so that
- * who gets this one can tell whether it got that one.
+ * Numbers are big-endian. `previous` is the sequence of the node's envelope before this one to the same topic, and `age`
+ * how long before: so that who gets this one can tell whether it got that one, or whether it was there in time for it.
  */
 export interface EnvelopeHead {
   /** The node that published, by the number that it has drawn at its start. */
@@ -19,13 +19,17 @@ export interface EnvelopeHead {
   readonly sequence: number;
   /** 0 where the node does not know. */
   readonly previous: number;
+  /** Milliseconds since the previous one. */
+  readonly age: number;
 }
 
 const VERSION = 1;
 /** The messages are not to be compressed. */
 const UNCOMPRESSED = 0x01;
-const HEAD_BYTES = 20;
+const HEAD_BYTES = 24;
 const NUMBER_BYTES = 6;
+const AGE_BYTES = 4;
+const MAX_AGE = 2 ** 32 - 1;
 
 /** A node's number: 48 random bits, so that no two nodes of a service are ever likely to have the same. */
 export function drawNode(platform: Platform): number {
@@ -36,7 +40,7 @@ export function drawNode(platform: Platform): number {
 
 /** @param messages all with the same `compress`. */
 export function sealEnvelope(
-  { node, sequence, previous }: EnvelopeHead,
+  { node, sequence, previous, age }: EnvelopeHead,
   messages: readonly PreparedMessage[],
   platform: Platform,
 ): Uint8Array {
@@ -48,6 +52,7 @@ export function sealEnvelope(
   writeNumber(bytes, 2, node);
   writeNumber(bytes, 8, sequence);
   writeNumber(bytes, 14, previous);
+  writeNumber(bytes, 20, Math.min(Math.ceil(age), MAX_AGE), AGE_BYTES);
   let at = HEAD_BYTES;
   for (const { frame } of messages) {
     bytes.set(frame, at);
@@ -63,6 +68,7 @@ export function readHead(bytes: Uint8Array): EnvelopeHead | undefined {
     node: readNumber(bytes, 2),
     sequence: readNumber(bytes, 8),
     previous: readNumber(bytes, 14),
+    age: readNumber(bytes, 20, AGE_BYTES),
   };
 }
 
@@ -111,9 +117,14 @@ function readNumber(bytes: Uint8Array, at: number, size: number = NUMBER_BYTES):
   return number;
 }
 
-function writeNumber(bytes: Uint8Array, at: number, number: number): void {
+function writeNumber(
+  bytes: Uint8Array,
+  at: number,
+  number: number,
+  size: number = NUMBER_BYTES,
+): void {
   let rest = number;
-  for (let i = at + NUMBER_BYTES - 1; i >= at; i--) {
+  for (let i = at + size - 1; i >= at; i--) {
     bytes[i] = rest;
     rest = Math.floor(rest / 256);
   }

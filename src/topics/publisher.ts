@@ -1,6 +1,6 @@
 import type { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import type { Broker } from './broker.ts';
-import { sealEnvelope } from './envelope.ts';
+import { type EnvelopeHead, sealEnvelope } from './envelope.ts';
 import type { TopicPorts } from './topic-ports.ts';
 
 /** Messages to one topic that leave together. */
@@ -9,8 +9,17 @@ interface Batch {
   bytes: number;
 }
 
+/** An envelope, for the one that comes after it. */
+interface Link {
+  readonly sequence: number;
+  readonly at: number;
+}
+
 /** A batch leaves once it has this many bytes, without waiting for the end of the tick. */
 const MAX_BATCH = 64 * 1024;
+
+/** What an envelope that the engine has not taken costs beside its messages: in the broker's client, about. */
+const ENVELOPE_BYTES = 512;
 
 /** Of how many topics the last sequence is known. What it was of others is told as unknown. */
 const MAX_CHAINS = 16_384;
@@ -28,8 +37,8 @@ export class Publisher {
   readonly #maxBytes: number;
   readonly #onLost: (lost: { readonly messages: number; readonly error: unknown }) => void;
   readonly #batches = new Map<string, Batch>();
-  /** By topic, the sequence of the last envelope; the topic published to longest ago first. */
-  readonly #chains = new Map<string, number>();
+  /** By topic, the last envelope; the topic published to longest ago first. */
+  readonly #chains = new Map<string, Link>();
   #sequence = 0;
   #scheduled = false;
   /** Bytes that the engine has not taken. */
@@ -52,12 +61,12 @@ export class Publisher {
 
   /** Returns whether it is handed to the engine. */
   publish(topic: string, message: PreparedMessage): boolean {
-    const size = message.frame.length;
     let batch = this.#batches.get(topic);
     if (batch !== undefined && batch.messages[0]?.compress !== message.compress) {
       this.#send(topic, batch);
       batch = undefined;
     }
+    const size = message.frame.length + (batch === undefined ? ENVELOPE_BYTES + topic.length : 0);
     if (!this.isUp || this.#waitingBytes + size > this.#maxBytes) {
       if (batch !== undefined) this.#send(topic, batch);
       // The next one tells the other nodes that something came before it.
@@ -107,17 +116,23 @@ export class Publisher {
   }
 
   /** The place of an envelope behind the one before it to the same topic. */
-  #link(topic: string): { readonly sequence: number; readonly previous: number } {
-    const previous = this.#chains.get(topic) ?? 0;
+  #link(topic: string): Omit<EnvelopeHead, 'node'> {
+    const at = this.#ports.platform.clock();
+    const before = this.#chains.get(topic);
     this.#sequence += 1;
+    const sequence = this.#sequence;
     // Set anew, it is the last one to be forgotten.
-    if (previous > 0) this.#chains.delete(topic);
-    this.#chains.set(topic, this.#sequence);
+    if (before !== undefined) this.#chains.delete(topic);
+    this.#chains.set(topic, { sequence, at });
     if (this.#chains.size > MAX_CHAINS) {
       const [oldest] = this.#chains.keys();
       if (oldest !== undefined) this.#chains.delete(oldest);
     }
-    return { sequence: this.#sequence, previous };
+    return {
+      sequence,
+      previous: before?.sequence ?? 0,
+      age: before === undefined ? 0 : at - before.at,
+    };
   }
 
   /** Resolves once the engine has taken everything, or after `ms`, or at once where it is away. */

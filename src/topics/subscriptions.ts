@@ -13,10 +13,11 @@ interface SubscriptionListener {
 /** So many topics are asked for at once. */
 const MAX_TOPICS = 1_000;
 
-const NONE: ReadonlySet<string> = new Set();
-
 /** Until the engine is asked again for what it has refused. */
 const RETRY_MS = 1_000;
+
+/** An envelope may be on its way for so long, and confirming a topic may take so long. */
+const TRANSIT_MS = 5_000;
 
 /** Of how many nodes a topic knows the last envelope. */
 const MAX_NODES = 256;
@@ -27,9 +28,14 @@ export class NodeTopic {
   isConfirmed = false;
   /** Whether messages may have been lost before it is confirmed. */
   mayMiss: boolean;
+  /** Since when it has been confirmed. */
+  #since = Number.POSITIVE_INFINITY;
   /** Who waits for it to be confirmed. */
   #waiting: ((isConfirmed: boolean) => void)[] = [];
-  /** By node, the sequence of its last envelope; the node heard longest ago first. */
+  /**
+   * By node, the sequence of its last envelope; the node heard longest ago first. Negative where what comes next need
+   * not follow on it, since what may be missing was told.
+   */
   readonly #heard = new Map<number, number>();
 
   constructor(mayMiss: boolean) {
@@ -37,30 +43,35 @@ export class NodeTopic {
   }
 
   /** Whether the envelope is the next one of its node, comes behind a gap, or is no news. */
-  place({ node, sequence, previous }: EnvelopeHead): 'next' | 'gap' | 'known' {
+  place({ node, sequence, previous, age }: EnvelopeHead, now: number): 'next' | 'gap' | 'known' {
     const last = this.#heard.get(node);
     // A gap has been told where it was overtaken.
-    if (last !== undefined && sequence <= last) return 'known';
+    if (last !== undefined && sequence <= Math.abs(last)) return 'known';
     this.#heard.delete(node);
     this.#heard.set(node, sequence);
     if (this.#heard.size > MAX_NODES) {
       const [oldest] = this.#heard.keys();
       if (oldest !== undefined) this.#heard.delete(oldest);
     }
-    return last === undefined || last === previous ? 'next' : 'gap';
+    // The one before it should have come, too, where it was published when this node was subscribed for certain.
+    if (last === undefined)
+      return previous > 0 && now - age - TRANSIT_MS > this.#since ? 'gap' : 'next';
+    return last < 0 || last === previous ? 'next' : 'gap';
   }
 
-  /** What comes next follows on nothing. */
-  forget(): void {
-    this.#heard.clear();
+  /** A gap was told: what comes next follows on nothing. What is known already stays so. */
+  gapTold(): void {
+    for (const [node, last] of this.#heard) this.#heard.set(node, -Math.abs(last));
   }
 
   get whenConfirmed(): Promise<boolean> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  settle(isConfirmed: boolean): void {
+  /** @param now where it is confirmed, when. */
+  settle(isConfirmed: boolean, now: number = Number.POSITIVE_INFINITY): void {
     this.isConfirmed = isConfirmed;
+    this.#since = now;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve(isConfirmed);
@@ -78,8 +89,12 @@ export class Subscriptions implements TopicWatcher {
   readonly #wanted = new Map<string, NodeTopic>();
   readonly #toSubscribe = new Set<string>();
   readonly #toUnsubscribe = new Set<string>();
-  /** What the broker is subscribing to at the moment. */
-  #coming: ReadonlySet<string> = NONE;
+  /** What the engine was asked to subscribe to, and has not confirmed to have ended. */
+  readonly #asked = new Set<string>();
+  /** So many topics are asked for at once: fewer after a refusal, so that one topic does not fail the others. */
+  #most = MAX_TOPICS;
+  /** Both kinds of calls take turns, so that neither waits for the other to run out. */
+  #hasLeft = false;
   #isUp = false;
   /** Counts the times that the engine came and went: what was asked for before is void. */
   #era = 0;
@@ -116,18 +131,18 @@ export class Subscriptions implements TopicWatcher {
   // --- What the node wants
 
   added(topic: string): void {
-    const state = new NodeTopic(!this.#isUp);
-    this.#wanted.set(topic, state);
-    // The engine has not been told that nobody was left. It may not have confirmed either.
-    if (this.#toUnsubscribe.delete(topic)) state.isConfirmed = !this.#coming.has(topic);
-    else this.#toSubscribe.add(topic);
+    this.#wanted.set(topic, new NodeTopic(!this.#isUp));
+    // Also where the engine was not told yet that nobody was left: what it has confirmed before is not known.
+    this.#toUnsubscribe.delete(topic);
+    this.#toSubscribe.add(topic);
     this.#schedule();
   }
 
   removed(topic: string): void {
     this.#wanted.get(topic)?.settle(false);
     this.#wanted.delete(topic);
-    if (!this.#toSubscribe.delete(topic)) this.#toUnsubscribe.add(topic);
+    this.#toSubscribe.delete(topic);
+    if (this.#asked.has(topic)) this.#toUnsubscribe.add(topic);
     this.#schedule();
   }
 
@@ -154,7 +169,8 @@ export class Subscriptions implements TopicWatcher {
     this.#era += 1;
     this.#toSubscribe.clear();
     this.#toUnsubscribe.clear();
-    this.#coming = NONE;
+    this.#asked.clear();
+    this.#most = MAX_TOPICS;
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
   }
@@ -174,39 +190,49 @@ export class Subscriptions implements TopicWatcher {
     this.#runningEra = era;
     const isCurrent = (): boolean => era === this.#era;
     while (isCurrent() && this.#toUnsubscribe.size + this.#toSubscribe.size > 0) {
-      const leaving = take(this.#toUnsubscribe);
-      const coming = leaving.length > 0 ? [] : take(this.#toSubscribe);
-      this.#coming = new Set(coming);
+      const leaves =
+        this.#toSubscribe.size === 0 || (this.#toUnsubscribe.size > 0 && !this.#hasLeft);
+      this.#hasLeft = leaves;
+      const leaving = leaves ? take(this.#toUnsubscribe, MAX_TOPICS) : [];
+      const coming = leaves ? [] : take(this.#toSubscribe, this.#most);
+      for (const topic of coming) this.#asked.add(topic);
       try {
-        if (leaving.length > 0) await this.#broker.unsubscribe(leaving);
+        if (leaves) await this.#broker.unsubscribe(leaving);
         else await this.#broker.subscribe(coming);
       } catch (error) {
-        if (isCurrent()) this.#refused(leaving, coming, error);
+        if (!isCurrent()) return;
+        this.#refused(leaving, coming);
+        if (coming.length > 1) continue;
+        this.#retryLater(error);
         break;
       }
       if (!isCurrent()) return;
-      this.#coming = NONE;
+      if (coming.length === this.#most) this.#most = Math.min(MAX_TOPICS, this.#most * 2);
       for (const topic of coming) this.#confirm(topic);
-      // Somebody came while the engine was told that nobody is left.
-      for (const topic of leaving) if (this.#wanted.has(topic)) this.#toSubscribe.add(topic);
+      for (const topic of leaving) this.#left(topic);
     }
     if (isCurrent()) this.#runningEra = -1;
   }
 
   #confirm(topic: string): void {
     const state = this.#wanted.get(topic);
-    if (state === undefined) {
-      this.#toUnsubscribe.add(topic);
-      return;
-    }
+    if (state === undefined) return;
+    // Somebody left and came while it was asked for.
+    this.#toSubscribe.delete(topic);
     const { mayMiss } = state;
     state.mayMiss = false;
-    if (mayMiss) state.forget();
-    state.settle(true);
+    if (mayMiss) state.gapTold();
+    state.settle(true, this.#ports.platform.clock());
     if (mayMiss) this.#listener.missed(topic);
   }
 
-  #refused(leaving: readonly string[], coming: readonly string[], error: unknown): void {
+  #left(topic: string): void {
+    this.#asked.delete(topic);
+    // Somebody came and left while the engine was told.
+    this.#toUnsubscribe.delete(topic);
+  }
+
+  #refused(leaving: readonly string[], coming: readonly string[]): void {
     for (const topic of leaving) if (!this.#wanted.has(topic)) this.#toUnsubscribe.add(topic);
     for (const topic of coming) {
       const state = this.#wanted.get(topic);
@@ -215,17 +241,21 @@ export class Subscriptions implements TopicWatcher {
       state.settle(false);
       this.#toSubscribe.add(topic);
     }
-    this.#coming = NONE;
-    this.#listener.failed(error);
+    if (coming.length > 0) this.#most = Math.ceil(coming.length / 2);
+  }
+
+  #retryLater(error: unknown): void {
+    this.#cancelRetry?.();
     this.#cancelRetry = this.#ports.after(RETRY_MS, () => this.#schedule());
+    this.#listener.failed(error);
   }
 }
 
 /** Takes out the first ones. */
-function take(topics: Set<string>): string[] {
+function take(topics: Set<string>, most: number): string[] {
   const taken: string[] = [];
   for (const topic of topics) {
-    if (taken.length === MAX_TOPICS) break;
+    if (taken.length === most) break;
     taken.push(topic);
     topics.delete(topic);
   }

@@ -154,7 +154,9 @@ export class Topics<S extends Subscriber> {
     this.flush();
     const subscribers = this.#entries.get(topic)?.subscribers;
     // A subscriber may leave, or another come, when it is told.
-    for (const subscriber of [...(subscribers ?? [])]) subscriber.missed(topic);
+    for (const subscriber of [...(subscribers ?? [])]) {
+      if (subscribers?.has(subscriber)) subscriber.missed(topic);
+    }
   }
 
   /** Delivers what was published and waits for the tick to end. */
