@@ -21,6 +21,7 @@ const names = [
   'defaultLimits',
   'errorTable',
   'prepareMessage',
+  'prometheusHandler',
   'reconnect',
   'serve',
 ];
