@@ -6,7 +6,7 @@ export interface Presence {
   /**
    * Enters a member on this node. Resolves to whether it is new: on no node before.
    * @throws {ApertoError} ENGINE_AWAY: it is entered on this node all the same, and on all once the engine is back;
-   * INVALID_TOPIC.
+   * INVALID_TOPIC; INVALID_OPTION for a member that is empty or no well-formed Unicode. After `close`, ENGINE_AWAY alone.
    */
   enter(topic: string, member: string): Promise<boolean>;
   /**

@@ -164,7 +164,10 @@ for (const isServer of [true, false]) {
             if (typeof item === 'object' && 'opcode' in item) {
               harness.connection.sendBytes(item.opcode, item.payload);
             } else if (i % 3 === 0) {
-              harness.connection.sendPrepared(PreparedMessage.encode(item, testPlatform, true), true);
+              harness.connection.sendPrepared(
+                PreparedMessage.encode(item, testPlatform, true),
+                true,
+              );
             } else if (typeof item === 'string') harness.connection.sendText(item, true);
             else harness.connection.sendBytes(2, item);
           }
