@@ -28,8 +28,8 @@ export interface PresenceOptions {
   /** How long after its last sign a node counts as gone. Default 30,000 ms. */
   readonly ttlMs?: number;
   /**
-   * Members of nodes that were gone without a word have been taken out of a topic that this node has members in; each is
-   * told by one node, with some engines by more than one.
+   * Members of nodes that were gone without a word have been taken out of a topic that this node has members in. One node is
+   * told of each.
    */
   readonly onGone?: (topic: string, members: readonly string[]) => void;
 }
