@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { HttpsProxyAgent } from 'https-proxy-agent';
-import type { ConnectOptions, Message, Server } from '../../dist/index.js';
+import type { ConnectOptions, Message, Peer, Server } from '../../dist/index.js';
 import { localCertificate } from '../faults/certificate.ts';
 import { within } from '../faults/raw-socket.ts';
 import { startProxy } from '../node/client/connect-proxy.ts';
@@ -88,7 +88,7 @@ test('through squid, which wants a password', { skip: noSquid }, async (t) => {
       });
       const error = await expectFailureCode(refused, 'PROXY_REFUSED');
       assert.equal(error.response?.status, 407);
-      assert.equal(error.response.headers['proxy-authenticate'], 'Basic realm="test"');
+      assert.equal(error.response.headers['proxy-authenticate'], 'Basic realm="proxy"');
       assert.match(
         String(error.response.headers['via'] ?? error.response.headers['server']),
         /squid/,
@@ -100,4 +100,44 @@ test('through squid, which wants a password', { skip: noSquid }, async (t) => {
     const failing = dialTo(t, url, { ...options, proxy });
     assert.equal((await expectFailureCode(failing, 'PROXY_REFUSED')).response?.status, 503);
   }
+});
+
+test('through squid, to a port that it does not let through to', { skip: noSquid }, async (t) => {
+  const server = await echoServer(t, 'tcp');
+  const port = await startSquid(t, {});
+  const proxy = `http://${credentials}@127.0.0.1:${port}`;
+  const error = await expectFailureCode(dialTo(t, server.url, { proxy }), 'PROXY_REFUSED');
+  assert.equal(error.response?.status, 403);
+  assert.equal(server.peers.size, 0);
+});
+
+test('through squid, which ends what is silent', { skip: noSquid, timeout: 60_000 }, async (t) => {
+  const opened = new Mailbox<Peer>();
+  const open = (peer: Peer): void => opened.put(peer);
+  const message = (peer: Peer, data: Message): void => void peer.send(data);
+  const server = await ourServer(t, 'tcp', {
+    routes: {
+      '/silent': { open, message, limits: { pingAfterMs: Number.POSITIVE_INFINITY } },
+      '/pinging': { open, message, limits: { pingAfterMs: 200 } },
+    },
+  });
+  const port = await startSquid(t, {
+    'port 80 443': 'port 1-65535',
+    'read_timeout 15 minutes': 'read_timeout 4 seconds',
+  });
+  const inbox = new Mailbox<Message>();
+  const options: ConnectOptions = {
+    proxy: `http://${credentials}@127.0.0.1:${port}`,
+    limits: { pingAfterMs: Number.POSITIVE_INFINITY },
+    message: (_, data) => inbox.put(data),
+  };
+  const pinged = await dialTo(t, `${server.url}/pinging`, options);
+  await opened.next();
+  const silent = await dialTo(t, `${server.url}/silent`, options);
+  const ours = await opened.next();
+  for (const { closed } of [silent, ours]) {
+    assert.equal((await within('the end', closed, 30_000)).code, 1006);
+  }
+  pinged.send('still there');
+  assert.equal(await inbox.next(), 'still there');
 });

@@ -1,7 +1,10 @@
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { findIn, findProgram, skipWithout } from '../installed-program.ts';
+import { adapted, documentedBlock } from './documented-configuration.ts';
 import { RunningProxy } from './proxy-program.ts';
+
+type Replacements = Readonly<Record<string, string>>;
 
 const program = findProgram('squid', 'APERTO_SQUID');
 // What squid itself starts is beside libraries.
@@ -23,17 +26,19 @@ export const credentials = 'user:p%3Ass%20w%40rd';
 // What `openssl passwd -apr1` makes of that password.
 const passwordFile = 'user:$apr1$aperto0$YCjIfrLQLvl6feIcwWhmL1\n';
 
-function configuration(folder: string, port: number | undefined): string {
+/** The documented configuration, which lets through only to this machine here, and keeps nothing. */
+function configuration(folder: string, port: number | undefined, instead: Replacements): string {
+  const documented = adapted(documentedBlock('deploy/squid.md', 'squid', 'squid'), {
+    '3128': `127.0.0.1:${port}`,
+    '/usr/lib/squid/basic_ncsa_auth': checkPassword ?? '',
+    '/etc/squid/passwords': join(folder, 'passwords'),
+    ...instead,
+  });
   return `
-http_port 127.0.0.1:${port}
-auth_param basic program ${checkPassword} ${join(folder, 'passwords')}
-auth_param basic children 1 startup=1
-auth_param basic realm test
-acl known proxy_auth REQUIRED
 acl here dst 127.0.0.0/8
 http_access deny !here
-http_access allow known
-http_access deny all
+${documented}
+auth_param basic children 1 startup=1
 cache deny all
 cache_mem 1 MB
 access_log none
@@ -50,14 +55,20 @@ visible_hostname localhost
 `;
 }
 
-/** Starts a squid that wants a password, and lets through only to this machine. Returns its port. */
-export async function startSquid(t: TestContext): Promise<number> {
+/**
+ * Starts a squid that wants a password. Returns its port.
+ * @param instead what is to be in place of what is documented; else it lets through to all ports of this machine.
+ */
+export async function startSquid(
+  t: TestContext,
+  instead: Replacements = { 'port 80 443': 'port 1-65535' },
+): Promise<number> {
   const squid = await RunningProxy.start({
     program,
     ports: 1,
     files: (folder, [port]) => ({
       passwords: passwordFile,
-      'squid.conf': configuration(folder, port),
+      'squid.conf': configuration(folder, port, instead),
     }),
     args: (folder) => ['-N', '-f', join(folder, 'squid.conf')],
   });
