@@ -4,8 +4,8 @@
 #   scripts/install-test-tools.sh            all of them
 #   scripts/install-test-tools.sh chromium   only the named ones
 #
-# Where systemd runs, Debian starts nginx, redis-server and nats-server as services too. No test uses those: each starts
-# its own, on a free port.
+# Some of them are services as well (nginx, apache2, caddy, redis-server, nats-server). Installing starts none: no test
+# uses those, each starts its own, on a free port.
 #
 # Exit codes: 0 everything is there; 2 misuse; 3 something is missing and this is not root on Debian;
 # anything else is apt-get's.
@@ -21,6 +21,11 @@ tools=(
   'curl|APERTO_CURL|curl'
   'nghttp|APERTO_NGHTTP|nghttp2-client'
   'nginx|APERTO_NGINX|nginx'
+  'apache2|APERTO_APACHE|apache2'
+  'caddy|APERTO_CADDY|caddy'
+  'dumpcap|APERTO_DUMPCAP|wireshark-common'
+  'tshark|APERTO_TSHARK|tshark'
+  'ndpiReader|APERTO_NDPI_READER|libndpi-bin'
   'redis-server|APERTO_REDIS_SERVER|redis-server'
   'nats-server|APERTO_NATS_SERVER|nats-server'
 )
@@ -82,5 +87,12 @@ fi
 
 printf 'installing %s\n' "${packages[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
+# Where there is a policy about starting services already, it stays.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e "$policy" ]]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
 apt-get update -qq
 apt-get install -qq --yes -o DPkg::Lock::Timeout=120 --no-install-recommends "${packages[@]}"

@@ -28,9 +28,12 @@ const pages = [
   'docs/command-line.md',
   'docs/scaling.md',
   'docs/deploy/README.md',
+  'docs/deploy/apache.md',
+  'docs/deploy/caddy.md',
+  'docs/deploy/haproxy.md',
   'docs/deploy/http2.md',
   'docs/deploy/nginx.md',
-  'docs/deploy/haproxy.md',
+  'docs/deploy/squid.md',
   'docs/websocket-differences.md',
 ];
 

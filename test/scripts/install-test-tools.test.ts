@@ -11,7 +11,8 @@ const script = fileURLToPath(new URL('../../scripts/install-test-tools.sh', impo
 
 const all = [
   ...['chromium', 'firefox-esr', 'squid', 'haproxy', 'nghttpx', 'curl', 'nghttp'],
-  ...['nginx', 'redis-server', 'nats-server'],
+  ...['nginx', 'apache2', 'caddy', 'dumpcap', 'tshark', 'ndpiReader'],
+  ...['redis-server', 'nats-server'],
 ];
 
 /** Runs the script as a user who is not root, in whose PATH only these programs are. */
