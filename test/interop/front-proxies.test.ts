@@ -1,26 +1,27 @@
 import assert from 'node:assert/strict';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { after, before, describe, type TestContext, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type ClientPeer,
-  type CloseInfo,
-  type ConnectOptions,
-  connect,
-  type Message,
-  type Peer,
-  reconnect,
-  type ServeOptions,
-  type Server,
-  serve,
-} from '../../dist/index.js';
+import { reconnect, type Server } from '../../dist/index.js';
 import { Command } from '../cli/command.ts';
 import { localCertificate } from '../faults/certificate.ts';
 import { checkSwitched, dial, handshake } from '../faults/raw-client.ts';
 import { CLOSE, clientFrame, closePayload, serverFrame, TEXT } from '../faults/raw-frames.ts';
 import { within } from '../faults/raw-socket.ts';
 import { Mailbox } from '../node/connections.ts';
+import {
+  type Arrivals,
+  checkCut,
+  checkEcho,
+  type Dialled,
+  dialThrough,
+  LARGE,
+  start,
+  startServer,
+  stop,
+  waysTo,
+} from './behind-proxies.ts';
 import { ChatCommand } from './chat-command.ts';
 import { type FrontProgram, frontPrograms, type LoadBalancer } from './load-balancers.ts';
 import { checkSame, everyMessage, trust } from './transports.ts';
@@ -28,99 +29,8 @@ import { theirClient } from './ws-peer.ts';
 
 /** What these tests take where somebody else has both cores. */
 const options = { timeout: 60_000 };
-const LARGE = 8 * 1024 * 1024;
 /** Another address of this machine than the proxy has. */
 const ELSEWHERE = '127.0.0.2';
-const PROXY = '127.0.0.1';
-
-interface Arrivals {
-  readonly opened: Mailbox<Peer>;
-  readonly pongs: Mailbox<string>;
-  readonly errors: unknown[];
-}
-
-async function startServer(
-  options: Partial<ServeOptions<undefined>> = {},
-): Promise<{ server: Server; arrivals: Arrivals }> {
-  const arrivals: Arrivals = { opened: new Mailbox(), pongs: new Mailbox(), errors: [] };
-  const echo = {
-    protocols: ['superchat', 'chat'],
-    open: (peer: Peer) => arrivals.opened.put(peer),
-    message: (peer: Peer, message: Message) => void peer.send(message),
-    pong: (_: Peer, payload: Uint8Array) => arrivals.pongs.put(String(Buffer.from(payload))),
-  };
-  const server = await serve({
-    trustedProxies: [PROXY],
-    compression: true,
-    limits: { maxMessageBytes: LARGE, maxInflationRatio: Number.POSITIVE_INFINITY },
-    onError: (error) => arrivals.errors.push(error),
-    request: (_, response) => void response.end(`${server.port}`),
-    routes: {
-      '/': echo,
-      '/silent': { ...echo, limits: { pingAfterMs: Infinity } },
-      '/pinging': { ...echo, limits: { pingAfterMs: 200 } },
-    },
-    ...options,
-  });
-  return { server, arrivals };
-}
-
-/** Stops it; nothing may have gone wrong. */
-async function stop(server: Server, { errors }: Arrivals): Promise<void> {
-  await within('the end of the server', server.close({ timeoutMs: 200 }));
-  assert.deepEqual(errors, []);
-}
-
-const start = (program: FrontProgram, port: number, instead?: Record<string, string>) =>
-  program.start(new Array(program.servers).fill(port), instead);
-
-/** The proxy's two ports. */
-const waysTo = ({ plainPort, tlsPort }: LoadBalancer) =>
-  [
-    { tls: false, url: `ws://127.0.0.1:${plainPort}`, origin: `http://127.0.0.1:${plainPort}` },
-    { tls: true, url: `wss://127.0.0.1:${tlsPort}`, origin: `https://127.0.0.1:${tlsPort}` },
-  ] as const;
-
-interface Dialled {
-  readonly peer: ClientPeer;
-  readonly messages: Mailbox<Message>;
-}
-
-async function dialThrough(
-  t: TestContext,
-  url: string,
-  options: ConnectOptions = {},
-): Promise<Dialled> {
-  const messages = new Mailbox<Message>();
-  const dialled = connect(url, {
-    ...(url.startsWith('wss:') && options.agent === undefined ? await trust('tls') : {}),
-    message: (_, message) => messages.put(message),
-    ...options,
-    limits: {
-      maxMessageBytes: LARGE,
-      maxInflationRatio: Number.POSITIVE_INFINITY,
-      pingAfterMs: Infinity,
-      ...options.limits,
-    },
-  });
-  const peer = await within(`a connection to ${url}`, dialled);
-  t.after(() => peer.terminate());
-  return { peer, messages };
-}
-
-async function checkEcho({ peer, messages }: Dialled, message: Message): Promise<void> {
-  peer.send(message);
-  assert.deepEqual(await messages.next(), message);
-}
-
-/** Both ends of a connection have ended without a close frame. */
-async function checkCut(...peers: readonly { readonly closed: Promise<CloseInfo> }[]) {
-  for (const peer of peers) {
-    // Apache takes twice the time that it is told.
-    const { code } = await within('the end of a connection', peer.closed, 30_000);
-    assert.equal(code, 1006);
-  }
-}
 
 async function eventually(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const until = performance.now() + 30_000;
