@@ -8,7 +8,7 @@ import { within } from '../faults/raw-socket.ts';
 import { findProgram, skipWithout } from '../installed-program.ts';
 
 const dumpcap = findProgram('dumpcap', 'APERTO_DUMPCAP');
-const tshark = findProgram('tshark', 'APERTO_TSHARK');
+export const tshark: string | undefined = findProgram('tshark', 'APERTO_TSHARK');
 const ndpiReader = findProgram('ndpiReader', 'APERTO_NDPI_READER');
 
 /** Why nothing can be captured here; false where it can. */
@@ -24,7 +24,10 @@ class Program extends Command {
   }
 }
 
-async function outputOf(program: string | undefined, args: readonly string[]): Promise<string> {
+export async function outputOf(
+  program: string | undefined,
+  args: readonly string[],
+): Promise<string> {
   const run = new Program(program ?? '', ...args);
   const code = await within(`the end of ${program}`, run.end(), 30_000);
   assert.equal(code, 0, `${program} ${args.join(' ')}: ${run.stderr}`);
@@ -41,7 +44,18 @@ export async function capture(
   const marks = createSocket('udp4').bind(0, '127.0.0.1');
   await once(marks, 'listening');
   const filter = `tcp port ${port} or udp port ${marks.address().port}`;
-  const running = new Program(dumpcap ?? '', '-q', '-i', 'lo', '-f', filter, '-w', file);
+  const running = new Program(
+    dumpcap ?? '',
+    '-q',
+    '-B',
+    '16',
+    '-i',
+    'lo',
+    '-f',
+    filter,
+    '-w',
+    file,
+  );
   try {
     await mark(running, file, marks, 'CAPTURE-BEGINS');
     await happens();
@@ -65,45 +79,6 @@ async function mark(running: Command, file: string, marks: Socket, text: string)
     assert.equal(running.child.exitCode, null, running.stderr);
     assert.ok(performance.now() < until, `nothing is captured: ${running.stderr}`);
   }
-}
-
-/** What tshark says of a packet: the values of each field, in order. */
-export type Packet = Readonly<Record<string, readonly string[]>>;
-
-/** What tshark says of the packets in a file that a filter lets through. */
-export async function dissect(
-  file: string,
-  filter: string,
-  fields: readonly string[],
-  options: readonly string[] = [],
-): Promise<Packet[]> {
-  const output = await outputOf(tshark, [
-    ...['-n', '-2', '-r', file, '-Y', filter, '-T', 'json', ...options],
-    ...fields.flatMap((field) => ['-e', field]),
-  ]);
-  const packets: { _source: { layers: Packet } }[] = JSON.parse(output);
-  return packets.map(({ _source: { layers } }) => layers);
-}
-
-/** What tshark objects to in a file, but for what TCP itself retransmits or resets. */
-export async function objections(file: string, options: readonly string[] = []): Promise<string[]> {
-  const expert = ['severity', 'group', 'message'].map((name) => `_ws.expert.${name}`);
-  const packets = await dissect(
-    file,
-    '_ws.expert || _ws.malformed || _ws.unreassembled',
-    ['frame.number', 'frame.protocols', '_ws.malformed', ...expert],
-    options,
-  );
-  const warning = 0x600000;
-  const sequence = 0x2000000;
-  return packets.flatMap((packet) => {
-    const [severities = [], groups = [], messages = []] = expert.map((name) => packet[name]);
-    const where = `${packet['frame.number']} ${packet['frame.protocols']}`;
-    const told = messages.filter(
-      (_, at) => Number(severities[at]) >= warning && Number(groups[at]) !== sequence,
-    );
-    return [...(packet['_ws.malformed'] ?? []), ...told].map((message) => `${where}: ${message}`);
-  });
 }
 
 /** What nDPI takes the TCP connections of a file to be. */

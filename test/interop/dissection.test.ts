@@ -28,7 +28,8 @@ import {
 } from '../faults/raw-frames.ts';
 import { within } from '../faults/raw-socket.ts';
 import { Mailbox } from '../node/connections.ts';
-import { capture, classify, dissect, noCapture, objections, type Packet } from './capture.ts';
+import { capture, classify, noCapture } from './capture.ts';
+import { bytesOf, Dissection, type Frames, type Packet } from './dissection.ts';
 
 const COMPRESSED_TEXT = 0xc1;
 /** One text for each form of the length. */
@@ -71,16 +72,16 @@ describe('what tshark and nDPI see on the wire', {
       const server = await startServer(t);
       const file = join(folder, `plain-${compression}.pcapng`);
       await capture(file, server.port, () => converse(server.url, { compression }));
-      assert.deepEqual(await objections(file), []);
+      const seen = await Dissection.of(file, server.port);
+      assert.deepEqual(seen.objections(), []);
       for (const fromClient of [true, false]) {
-        const frames = await framesIn(file, server.port, fromClient);
-        checkConversation(frames, fromClient, compression);
+        checkConversation(seen.frames(fromClient), fromClient, compression);
       }
-      const asked = await dissect(file, 'http.upgrade', ['http.upgrade', 'http.response.code']);
+      const http = seen.packets.filter((packet) => packet.has('http') && !packet.has('websocket'));
       assert.deepEqual(
-        asked.map((packet) => [packet['http.upgrade'], packet['http.response.code']]),
+        http.map((packet) => [packet.all('upgrade'), packet.all('status')]),
         [
-          [['websocket'], undefined],
+          [['websocket'], []],
           [['websocket'], ['101']],
         ],
       );
@@ -108,12 +109,13 @@ describe('what tshark and nDPI see on the wire', {
       await raw.drain();
       raw.destroy();
     });
-    assert.deepEqual(await objections(file), []);
-    const sent = await framesIn(file, server.port, true);
+    const seen = await Dissection.of(file, server.port);
+    assert.deepEqual(seen.objections(), []);
+    const sent = seen.frames(true);
     assert.deepEqual(sent.opcodes, [1, 9, 0, 0, 8]);
     assert.deepEqual(sent.fins, [0, 1, 0, 1, 1]);
     assert.deepEqual(sent.closes, ['1001 away']);
-    const answered = await framesIn(file, server.port, false);
+    const answered = seen.frames(false);
     assert.deepEqual(answered.opcodes, [10, 1, 8]);
     assert.deepEqual(answered.fins, [1, 1, 1]);
     assert.deepEqual(answered.texts, ['one two three']);
@@ -131,7 +133,8 @@ describe('what tshark and nDPI see on the wire', {
       await raw.expectClose(1007);
       raw.destroy();
     });
-    assert.match((await objections(file)).join(), /websocket: Decompression failed/);
+    const seen = await Dissection.of(file, server.port);
+    assert.match(seen.objections().join(), /websocket: Decompression failed/);
   });
 
   test('TLS, which shows nothing but to who has the keys', async (t) => {
@@ -145,16 +148,18 @@ describe('what tshark and nDPI see on the wire', {
     await capture(file, server.port, () => converse(server.url, { agent, compression: true }));
     for (const line of lines) await appendFile(keys, line);
 
-    assert.deepEqual(await objections(file), []);
-    assert.deepEqual(await dissect(file, 'websocket || http', ['frame.number']), []);
-    assert.notDeepEqual(await dissect(file, 'tls.app_data', ['frame.number']), []);
+    const without = await Dissection.of(file, server.port);
+    assert.deepEqual(without.objections(), []);
+    const kinds = ['tls', 'http', 'websocket'].map((protocol) =>
+      without.packets.some((packet) => packet.has(protocol)),
+    );
+    assert.deepEqual(kinds, [true, false, false]);
     await checkClass(file, /proto: [\d.]+\/TLS/);
 
-    const withKeys = ['-o', `tls.keylog_file:${keys}`];
-    assert.deepEqual(await objections(file, withKeys), []);
+    const seen = await Dissection.of(file, server.port, ['-o', `tls.keylog_file:${keys}`]);
+    assert.deepEqual(seen.objections(), []);
     for (const fromClient of [true, false]) {
-      const frames = await framesIn(file, server.port, fromClient, withKeys);
-      checkConversation(frames, fromClient, true);
+      checkConversation(seen.frames(fromClient), fromClient, true);
     }
   });
 
@@ -165,10 +170,10 @@ describe('what tshark and nDPI see on the wire', {
       converse(server.url, { http2: true, compression: false }),
     );
     // At a port that is not its own it has to be told.
-    const asHttp2 = ['-d', `tcp.port==${server.port},http2`];
-    assert.deepEqual(await objections(file, asHttp2), []);
-    const headers = ['http2.header.name', 'http2.header.value', 'tcp.dstport'];
-    const [request, response, ...others] = await dissect(file, 'http2.header', headers, asHttp2);
+    const seen = await Dissection.of(file, server.port, ['-d', `tcp.port==${server.port},http2`]);
+    assert.deepEqual(seen.objections(), []);
+    const withHeaders = seen.packets.filter((packet) => packet.all('http2Name').length > 0);
+    const [request, response, ...others] = withHeaders;
     assert.deepEqual(others, []);
     const asked = headersOf(request);
     assert.deepEqual(
@@ -178,18 +183,11 @@ describe('what tshark and nDPI see on the wire', {
     assert.equal(headersOf(response).get(':status'), '200');
 
     // tshark 4.0 leaves what is in DATA frames alone.
-    const data = await dissect(
-      file,
-      'http2.data.data',
-      ['http2.data.data', 'tcp.dstport'],
-      asHttp2,
-    );
     for (const fromClient of [true, false]) {
       let unread = Buffer.concat(
-        data
-          .filter((packet) => (packet['tcp.dstport']?.[0] === `${server.port}`) === fromClient)
-          .flatMap((packet) => packet['http2.data.data'] ?? [])
-          .map((part) => Buffer.from(part.replaceAll(':', ''), 'hex')),
+        seen.packets
+          .filter((packet) => seen.isFromClient(packet) === fromClient)
+          .flatMap((packet) => packet.all('http2Data').map(bytesOf)),
       );
       const frames: [number, boolean, Buffer][] = [];
       for (let frame = readFrame(unread); frame !== undefined; frame = readFrame(unread)) {
@@ -222,69 +220,6 @@ async function startServer(
   return server;
 }
 
-interface Frames {
-  readonly opcodes: number[];
-  readonly fins: number[];
-  readonly compressed: number[];
-  readonly masks: number[];
-  readonly lengths: number[];
-  readonly texts: string[];
-  readonly binaries: string[];
-  readonly pings: string[];
-  readonly pongs: string[];
-  readonly closes: string[];
-}
-
-/** The frames that tshark sees in one direction, all that are in a file. */
-async function framesIn(
-  file: string,
-  port: number,
-  fromClient: boolean,
-  options: readonly string[] = [],
-): Promise<Frames> {
-  const names = {
-    opcode: 'websocket.opcode',
-    fin: 'websocket.fin',
-    compressed: 'websocket.pmc',
-    mask: 'websocket.mask',
-    length: 'websocket.payload_length',
-    length16: 'websocket.payload_length_ext_16',
-    length64: 'websocket.payload_length_ext_64',
-    text: 'websocket.payload.text',
-    binary: 'data.data',
-    ping: 'websocket.payload.ping',
-    pong: 'websocket.payload.pong',
-    code: 'websocket.payload.close.status_code',
-    reason: 'websocket.payload.close.reason',
-  } as const;
-  const filter = `websocket && tcp.${fromClient ? 'dstport' : 'srcport'} == ${port}`;
-  const packets = await dissect(file, filter, Object.values(names), options);
-  const all = (name: keyof typeof names): string[] =>
-    packets.flatMap((packet) => packet[names[name]] ?? []);
-  const bits = (name: keyof typeof names): number[] =>
-    all(name).map((value) => (value === 'True' ? 1 : value === 'False' ? 0 : Number(value)));
-  const longer = { 126: all('length16'), 127: all('length64') };
-  const reasons = all('reason');
-  return {
-    opcodes: bits('opcode'),
-    fins: bits('fin'),
-    compressed: bits('compressed'),
-    masks: bits('mask'),
-    lengths: bits('length').map((length) =>
-      length === 126 || length === 127 ? Number(longer[length].shift()) : length,
-    ),
-    texts: all('text'),
-    binaries: all('binary').map(unhex),
-    pings: all('ping').map(unhex),
-    pongs: all('pong').map(unhex),
-    closes: all('code').map((code) => `${code} ${reasons.shift() ?? ''}`),
-  };
-}
-
-function unhex(text: string): string {
-  return Buffer.from(text.replaceAll(':', ''), 'hex').toString('latin1');
-}
-
 function checkConversation(frames: Frames, fromClient: boolean, compression: boolean): void {
   assert.deepEqual(frames.opcodes, [1, 1, 1, 2, fromClient ? 9 : 10, 8]);
   assert.ok(frames.fins.every((fin) => fin === 1));
@@ -305,8 +240,8 @@ function checkConversation(frames: Frames, fromClient: boolean, compression: boo
 }
 
 function headersOf(packet: Packet | undefined): Map<string, string> {
-  const values = packet?.['http2.header.value'] ?? [];
-  return new Map(packet?.['http2.header.name']?.map((name, at) => [name, values[at] ?? '']));
+  const values = packet?.all('http2Value') ?? [];
+  return new Map(packet?.all('http2Name').map((name, at) => [name, values[at] ?? '']));
 }
 
 async function checkClass(file: string, expected: RegExp): Promise<void> {
