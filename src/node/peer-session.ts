@@ -77,6 +77,8 @@ export interface SessionSettings<P> extends DriverSettings {
   flushPublished(): void;
   /** Called once, before the `close` handler. */
   onClosed(session: PeerSession<P>): void;
+  /** The `close` handler goes on for a while. Never rejects. */
+  onCloseHandled(handled: Promise<void>): void;
   /** A drop by the slow-peer policy. */
   onDropped(messages: number): void;
 }
@@ -387,7 +389,7 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
     if (!this.#needsDrain || this.connection.state !== ConnectionState.OPEN) return;
     if (this.outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes / 2) return;
     this.#needsDrain = false;
-    this.#sendLatest();
+    if (!this.outbox.closed) this.#sendLatest();
     if (!this.#needsDrain) this.#tell(() => this.settings.handlers.drain?.(this.peer));
   }
 
@@ -409,7 +411,13 @@ export class PeerSession<P> extends StreamDriver<SessionSettings<P>> implements 
     if (this.settings.handlers.close === undefined) return;
     try {
       const settled = this.settings.handlers.close(this.peer, info.code, info.reason);
-      if (isPromise(settled)) settled.then(undefined, (reason) => this.#report(reason));
+      if (!isPromise(settled)) return;
+      this.settings.onCloseHandled(
+        settled.then(
+          () => {},
+          (reason) => this.#report(reason),
+        ),
+      );
     } catch (reason) {
       this.#report(reason);
     }

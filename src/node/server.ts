@@ -102,6 +102,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
    * not there for HTTP/2.
    */
   readonly #watched = new Set<Socket>();
+  /** `close` handlers that are still running: what they publish goes out before the broker is closed. */
+  readonly #closeHandlers = new Set<Promise<void>>();
+  #isCutOff = false;
   #dropped = 0;
   #whenEmpty: (() => void) | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
@@ -306,6 +309,13 @@ export class Server<Data = undefined> implements AsyncDisposable {
       onError: this.#onError,
       flushPublished: () => this.#topics.flush(),
       onClosed: (ended) => this.#ended(ended),
+      onCloseHandled: (handled) => {
+        this.#closeHandlers.add(handled);
+        void handled.then(() => {
+          this.#closeHandlers.delete(handled);
+          this.#checkEmpty();
+        });
+      },
       onDropped: (messages) => {
         this.#dropped += messages;
       },
@@ -315,12 +325,14 @@ export class Server<Data = undefined> implements AsyncDisposable {
   #ended(session: PeerSession<Peer<Data>>): void {
     this.#peers.remove(session);
     this.#topics.leave(session);
-    this.#checkEmpty();
+    // Its `close` handler is called next.
+    queueMicrotask(() => this.#checkEmpty());
   }
 
   /** Perhaps nothing is left that closing has to wait for. */
   #checkEmpty(): void {
-    if (this.#peers.size === 0 && this.#upgrades.waiting.size === 0) this.#whenEmpty?.();
+    const isEmpty = this.#peers.size === 0 && this.#upgrades.waiting.size === 0;
+    if (isEmpty && (this.#closeHandlers.size === 0 || this.#isCutOff)) this.#whenEmpty?.();
   }
 
   /** @internal Tells of an error that is no peer's. */
@@ -430,6 +442,8 @@ export class Server<Data = undefined> implements AsyncDisposable {
     if (this.#ownsHttp) closeAllConnections(this.#http);
     this.#http2.destroySessions();
     for (const socket of this.#watched) socket.destroy();
+    this.#isCutOff = true;
+    this.#checkEmpty();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -44,6 +44,7 @@ export function compressingSettings({
     onError: assert.fail,
     flushPublished() {},
     onClosed() {},
+    onCloseHandled() {},
     onDropped() {},
   };
 }
