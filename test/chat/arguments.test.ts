@@ -10,6 +10,7 @@ const usual: Arguments = {
   port: 8080,
   host: '127.0.0.1',
   origins: [],
+  trustedProxies: [],
   workers: 1,
   noticeMs: 0,
 };
@@ -35,6 +36,18 @@ test('PORT and HOST choose the address, and the command line goes before them', 
 test('--help is asked for, whatever else is', () => {
   assert.equal(readArguments(['--help', '--port', 'x'], {}), undefined);
   assert.equal(readArguments(['-h'], {}), undefined);
+});
+
+test('proxies that are believed are taken, and nothing that is no address', () => {
+  const proxies = ['127.0.0.1', '10.0.0.0/8', '2001:db8::/32', '::1'];
+  const args = proxies.flatMap((proxy) => ['--trusted-proxy', proxy]);
+  assert.deepEqual(readArguments(args, {}), { ...usual, trustedProxies: proxies });
+  for (const wrong of ['', 'localhost', '10.0.0.0/33', '10.0.0.0/', '::1/129', '10.0.0.0/8/8']) {
+    assert.throws(
+      () => readArguments(['--trusted-proxy', wrong], {}),
+      (error) => error instanceof UsageError && error.message.includes(`"${wrong}"`),
+    );
+  }
 });
 
 test('origins and a certificate are taken', () => {

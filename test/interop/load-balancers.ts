@@ -37,8 +37,6 @@ export interface FrontProgram {
   readonly awayStatus: number;
   /** Instead of what it says, so that a server that is back is used again soon, and one without `/ready` as well. */
   readonly soonAgain: Replacements;
-  /** Instead of what it says, for a server without `/ready`. */
-  readonly withoutChecks: Replacements;
   /**
    * Starts it as it is documented.
    * @param instead what is to be in place of what the document has.
@@ -127,7 +125,6 @@ const nginx: LoadBalancerProgram = {
   passesHalfClose: false,
   awayStatus: 502,
   soonAgain: { 'fail_timeout=10s': 'fail_timeout=1s' },
-  withoutChecks: {},
   retry: 'fail_timeout=10s',
   start: (servers, instead = {}) =>
     startProxy(
@@ -172,7 +169,6 @@ const haproxy: LoadBalancerProgram = {
   passesHalfClose: true,
   awayStatus: 503,
   soonAgain: { 'inter 1s': 'inter 100ms', 'option httpchk GET /ready': '' },
-  withoutChecks: { 'option httpchk GET /ready': '' },
   retry: 'inter 1s',
   start: (servers, instead = {}) =>
     startProxy(
@@ -210,7 +206,6 @@ const apache: FrontProgram = {
   passesHalfClose: true,
   awayStatus: 503,
   soonAgain: {},
-  withoutChecks: {},
   start: (servers, instead = {}) =>
     startProxy(
       apacheProgram,
@@ -266,7 +261,6 @@ const caddy: FrontProgram = {
   passesHalfClose: false,
   awayStatus: 502,
   soonAgain: {},
-  withoutChecks: {},
   start: (servers, instead = {}) =>
     startProxy(
       caddyProgram,

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 
 export interface Arguments {
@@ -6,6 +7,8 @@ export interface Arguments {
   readonly certificate?: string;
   readonly key?: string;
   readonly origins: readonly string[];
+  /** Addresses and networks of proxies, whose X-Forwarded-For and X-Forwarded-Proto count. */
+  readonly trustedProxies: readonly string[];
   /** The engine that the servers share, and where it is; undefined for none. */
   readonly engine?: { readonly kind: 'redis' | 'nats'; readonly url: string };
   /** Processes behind the one port. */
@@ -26,6 +29,9 @@ export const usage = `Usage: npm start -- [options]
   --tls-cert FILE   a certificate in PEM, for https: and wss:
   --tls-key FILE    its key
   --origin ORIGIN   let pages of this origin connect too; may be given more than once
+  --trusted-proxy ADDRESS
+                    believe this proxy who asks and by which scheme (X-Forwarded-For and
+                    X-Forwarded-Proto); a network, 10.0.0.0/8, too; may be given more than once
   --redis URL       share the rooms with all servers on this Redis (REDIS_URL),
                     such as redis://localhost:6379
   --nats URL        or on this NATS, with JetStream on (NATS_URL), such as nats://localhost:4222
@@ -56,6 +62,7 @@ export function readArguments(
   if (host === '') throw new UsageError('--host needs an address or a name.');
 
   const { 'tls-cert': certificate, 'tls-key': key, origin: origins = [] } = values;
+  const { 'trusted-proxy': trustedProxies = [] } = values;
   if ((certificate === undefined) !== (key === undefined)) {
     throw new UsageError('--tls-cert and --tls-key go together.');
   }
@@ -66,12 +73,20 @@ export function readArguments(
       );
     }
   }
+  for (const proxy of trustedProxies) {
+    if (!isAddressOrNetwork(proxy)) {
+      throw new UsageError(
+        `--trusted-proxy takes an IP address or a network such as 10.0.0.0/8, not "${proxy}".`,
+      );
+    }
+  }
   const engine = readEngine(values, env);
   const spreadMs = values.spread === undefined ? undefined : readMs(values.spread, '--spread');
   return {
     port,
     host,
     origins,
+    trustedProxies,
     workers: readWorkers(values.workers ?? '1'),
     noticeMs: readMs(values.notice ?? '0', '--notice'),
     ...(spreadMs === undefined ? {} : { spreadMs }),
@@ -87,6 +102,7 @@ interface Values {
   'tls-cert'?: string;
   'tls-key'?: string;
   origin?: string[];
+  'trusted-proxy'?: string[];
   redis?: string;
   nats?: string;
   workers?: string;
@@ -105,6 +121,7 @@ function parse(args: readonly string[]): Values {
         'tls-cert': { type: 'string' },
         'tls-key': { type: 'string' },
         origin: { type: 'string', multiple: true },
+        'trusted-proxy': { type: 'string', multiple: true },
         redis: { type: 'string' },
         nats: { type: 'string' },
         workers: { type: 'string' },
@@ -124,6 +141,12 @@ function readPort(given: string, from: string): number {
     throw new UsageError(`${from} takes a port from 0 to 65535, not "${given}".`);
   }
   return port;
+}
+
+function isAddressOrNetwork(text: string): boolean {
+  const [, address = '', prefix = '0'] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const version = isIP(address);
+  return version !== 0 && Number(prefix) <= (version === 4 ? 32 : 128);
 }
 
 const schemes = { redis: ['redis:', 'rediss:'], nats: ['nats:', 'tls:'] } as const;

@@ -30,6 +30,8 @@ export interface ChatOptions {
   readonly tls?: HttpsOptions;
   /** Origins whose pages may connect, besides the chat's own page. Default none. */
   readonly origins?: readonly string[];
+  /** As in `serve`. Default none. */
+  readonly trustedProxies?: readonly string[];
   readonly limits?: Partial<ChatLimits>;
   /** What rooms are kept in, and carried to other servers by. Default: this process. */
   readonly engine?: OpenEngine;
@@ -94,11 +96,12 @@ export async function startChat(options: ChatOptions = {}): Promise<ChatServer> 
     await engine.close();
   };
 
-  const { host = '127.0.0.1', port = 8080, tls, onHealth } = options;
+  const { host = '127.0.0.1', port = 8080, tls, trustedProxies = [], onHealth } = options;
   const server: Server<Session> = await serve<Session>({
     port,
     host,
     onError,
+    trustedProxies,
     ...(tls === undefined ? {} : { tls }),
     ...(engine.broker === undefined ? {} : { broker: engine.broker }),
     ...(onHealth === undefined ? {} : { onHealth }),

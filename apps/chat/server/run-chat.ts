@@ -62,7 +62,7 @@ export async function runChat(given: Arguments, worker: number | undefined): Pro
 }
 
 async function startOrExit(given: Arguments, worker: number | undefined): Promise<ChatServer> {
-  const { port, host, origins, certificate, key } = given;
+  const { port, host, origins, trustedProxies, certificate, key } = given;
   const tls =
     certificate === undefined || key === undefined
       ? undefined
@@ -77,6 +77,7 @@ async function startOrExit(given: Arguments, worker: number | undefined): Promis
       port,
       host,
       origins,
+      trustedProxies,
       ...(tls === undefined ? {} : { tls }),
       engine: await openEngine(given),
       onError(error) {
