@@ -1,12 +1,15 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { ApertoError } from '../protocol/aperto-error.ts';
 import { Connection } from '../protocol/connection.ts';
 import type { ConnectionEnd, ConnectionHost } from '../protocol/connection-host.ts';
 import type { ConnectionSettings } from '../protocol/connection-settings.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
+import { apertoError } from '../protocol/errors.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
+import { describeLoss } from './connection-loss.ts';
 import { heartbeat, Timed } from './heartbeat.ts';
-import { endStream, isHttp2Stream, resetStream } from './http2-stream.ts';
+import { endStream, isHttp2Stream, resetCodeOf, resetStream } from './http2-stream.ts';
 import { nextTurn } from './next-turn.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
 import { canBeTakenOver, sharedReading, takeOver } from './shared-read-buffer.ts';
@@ -75,12 +78,13 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   /** What arrived and is not parsed. */
   #rest: Uint8Array | undefined = undefined;
   #turnAsked = false;
-  #ended = false;
+  /** When the peer ended its direction, or the stream failed; `NEVER` before. */
+  #endedAt = NEVER;
   #closed = false;
   /** When the write that the stream is busy with was made; `NEVER` while it is not busy. */
   #blockedSince = NEVER;
   /** What the stream failed with. */
-  protected failure: Error | undefined = undefined;
+  #failure: Error | undefined = undefined;
 
   constructor(stream: Duplex, settings: Settings) {
     super();
@@ -186,7 +190,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
       }
     }
     if (this.#closed) this.#finish();
-    else if (this.#ended) this.connection.transportEnded();
+    else if (this.#endedAt !== NEVER) this.connection.transportEnded();
     // Before the start nobody would hear what comes.
     else if (this.#started) this.#stream.resume();
   }
@@ -221,23 +225,29 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   streamEnded(): void {
-    this.#ended = true;
+    this.#noteEnd();
     if (this.#rest === undefined && !this.#waits) this.connection.transportEnded();
   }
 
   /** A reset or a broken pipe: 'close' follows. */
   streamFailed(error: Error): void {
-    this.failure ??= error;
+    this.#failure ??= error;
+    this.#noteEnd();
     this.outbox.close();
   }
 
   streamClosed(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#noteEnd();
     this.outbox.close();
     // What arrived before the end is delivered before it, unless we broke off ourselves or it is not inflated.
     const isWaiting = (this.endWaits || this.#rest !== undefined) && !this.connection.inflating;
     if (!isWaiting || this.connection.state > ConnectionState.CLOSED_BY_US) this.#finish();
+  }
+
+  #noteEnd(): void {
+    if (this.#endedAt === NEVER) this.#endedAt = this.now();
   }
 
   #finish(): void {
@@ -247,6 +257,16 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   // --- Ending
+
+  /** Why it has ended, where it was not by a closing handshake. */
+  protected errorOf({ error }: ConnectionEnd): ApertoError | undefined {
+    if (error !== 'CONNECTION_LOST') return error === undefined ? undefined : apertoError(error);
+    const failure = this.#failure;
+    // What was read before it may have been taken in after.
+    const silentMs = Math.max(0, this.#endedAt - this.connection.heardAt);
+    const detail = describeLoss(failure, silentMs, resetCodeOf(this.#stream));
+    return apertoError(error, { detail, ...(failure && { cause: failure }) });
+  }
 
   /** Ends everything now: nothing more is sent or delivered. */
   terminate(): void {
@@ -317,11 +337,6 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   // --- Time
-
-  /** For how long nothing has come. */
-  protected get silentMs(): number {
-    return this.now() - this.connection.heardAt;
-  }
 
   now(): number {
     return heartbeat.now();
