@@ -49,8 +49,8 @@ function onEnd(this: DrivenStream): void {
 function onClose(this: DrivenStream): void {
   this[driverOf]?.streamClosed();
 }
-function onError(this: DrivenStream, error: Error): void {
-  this[driverOf]?.streamFailed(error);
+function onError(this: DrivenStream): void {
+  this[driverOf]?.streamFailed();
 }
 
 /** What is the same for many drivers. */
@@ -83,8 +83,6 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   #closed = false;
   /** When the write that the stream is busy with was made; `NEVER` while it is not busy. */
   #blockedSince = NEVER;
-  /** What the stream failed with. */
-  #failure: Error | undefined = undefined;
 
   constructor(stream: Duplex, settings: Settings) {
     super();
@@ -230,8 +228,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   /** A reset or a broken pipe: 'close' follows. */
-  streamFailed(error: Error): void {
-    this.#failure ??= error;
+  streamFailed(): void {
     this.#noteEnd();
     this.outbox.close();
   }
@@ -261,7 +258,8 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   /** Why it has ended, where it was not by a closing handshake. */
   protected errorOf({ error }: ConnectionEnd): ApertoError | undefined {
     if (error !== 'CONNECTION_LOST') return error === undefined ? undefined : apertoError(error);
-    const failure = this.#failure;
+    // Also where it failed before anybody here listened.
+    const failure = this.#stream.errored ?? undefined;
     // What was read before it may have been taken in after.
     const silentMs = Math.max(0, this.#endedAt - this.connection.heardAt);
     const detail = describeLoss(failure, silentMs, resetCodeOf(this.#stream));
