@@ -229,6 +229,32 @@ for (const limit of ['maxConnections', 'maxConnectionsPerAddress'] as const) {
         });
       }
 
+      test('a client that has gone, where `upgrade` never settles, gives it back after the handshake’s time', async (t) => {
+        let asked = 0;
+        const route: Route<undefined> = {
+          upgrade() {
+            asked += 1;
+            return asked === 1 ? new Promise<never>(() => {}) : undefined;
+          },
+        };
+        const limits = { [limit]: 1, handshakeTimeoutMs: 300 };
+        const server = await starting(t, way, limits, route);
+        const client = await way.ask(t, server);
+        await until('it to be asked for', () => asked === 1);
+        client.abandon();
+        const statuses: (number | string)[] = [];
+        for (;;) {
+          const next = await askAndWait(t, way, server);
+          if (next.answer === 'open') break;
+          statuses.push(next.answer);
+        }
+        assert.ok(statuses.every((status) => status === 503));
+        // Nobody was there to be refused for it.
+        const { UPGRADE_TIMEOUT: timedOut } = server.metrics().connections.refused;
+        assert.equal(timedOut, undefined);
+        assert.equal((await askAndWait(t, way, server)).answer, 503);
+      });
+
       test('a server that closes meanwhile answers 503, and has nothing left', async (t) => {
         const gate = makeGate();
         let asked = 0;
