@@ -31,7 +31,7 @@ export interface Limits {
   readonly maxStreams: number;
   /** A server's connections at a time. More are refused with 503. Default `Infinity`. */
   readonly maxConnections: number;
-  /** Those of one address. Default `Infinity`. */
+  /** Those of one address; of IPv6, those of a network of 64 bits. Default `Infinity`. */
   readonly maxConnectionsPerAddress: number;
   /** Messages a second that a peer may send, in the long run. Over it: 1008. Default `Infinity`. */
   readonly messagesPerSecond: number;
