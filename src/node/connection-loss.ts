@@ -5,17 +5,23 @@ const IDLE_LIMITS = [30, 50, 55, 60, 75, 90, 100, 120, 180, 240, 300, 350, 600, 
 /** Their clocks and ours differ by so many seconds. */
 const PRECISION = 1.5;
 
+/** What is seen first of a connection's end. */
+export interface Loss {
+  /** When, in milliseconds. */
+  readonly at: number;
+  /** What the stream failed with; undefined where it was ended. */
+  readonly failure: Error | undefined;
+  /** What a stream of HTTP/2 was reset with; 0 where it was not, or is none. */
+  readonly resetCode: number;
+}
+
 /**
  * What is known of a connection that ended without a close frame.
- * @param failure what the socket failed with; undefined where it was ended.
- * @param silentMs from when something came last to the end.
- * @param resetCode what a stream of HTTP/2 was reset with; 0 where it was not, or is none.
+ * @param heardAt when something came last.
  */
-export function describeLoss(
-  failure: Error | undefined,
-  silentMs: number,
-  resetCode: number,
-): string {
+export function describeLoss({ at, failure, resetCode }: Loss, heardAt: number): string {
+  // What was read before the end may have been taken in after it.
+  const silentMs = Math.max(0, at - heardAt);
   const seconds = silentMs / 1000;
   const when = `${seconds.toFixed(seconds < 10 ? 1 : 0)} s after something had come last`;
   const limit = IDLE_LIMITS.find((idle) => Math.abs(seconds - idle) <= PRECISION);

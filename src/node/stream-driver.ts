@@ -7,7 +7,7 @@ import type { ConnectionSettings } from '../protocol/connection-settings.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
 import { apertoError } from '../protocol/errors.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
-import { describeLoss } from './connection-loss.ts';
+import { describeLoss, type Loss } from './connection-loss.ts';
 import { heartbeat, Timed } from './heartbeat.ts';
 import { endStream, isHttp2Stream, resetCodeOf, resetStream } from './http2-stream.ts';
 import { nextTurn } from './next-turn.ts';
@@ -78,8 +78,8 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   /** What arrived and is not parsed. */
   #rest: Uint8Array | undefined = undefined;
   #turnAsked = false;
-  /** When the peer ended its direction, or the stream failed; `NEVER` before. */
-  #endedAt = NEVER;
+  /** There once the peer has ended its direction, or the stream is gone. */
+  #loss: Loss | undefined = undefined;
   #closed = false;
   /** When the write that the stream is busy with was made; `NEVER` while it is not busy. */
   #blockedSince = NEVER;
@@ -188,7 +188,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
       }
     }
     if (this.#closed) this.#finish();
-    else if (this.#endedAt !== NEVER) this.connection.transportEnded();
+    else if (this.#loss !== undefined) this.connection.transportEnded();
     // Before the start nobody would hear what comes.
     else if (this.#started) this.#stream.resume();
   }
@@ -243,8 +243,15 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     if (!isWaiting || this.connection.state > ConnectionState.CLOSED_BY_US) this.#finish();
   }
 
+  /** Keeps the first that is seen of the end: what follows may be of our own making. */
   #noteEnd(): void {
-    if (this.#endedAt === NEVER) this.#endedAt = this.now();
+    const stream = this.#stream;
+    // `errored` also has what failed before anybody here listened.
+    this.#loss ??= {
+      at: this.now(),
+      failure: stream.errored ?? undefined,
+      resetCode: resetCodeOf(stream),
+    };
   }
 
   #finish(): void {
@@ -257,13 +264,11 @@ export abstract class StreamDriver<Settings extends DriverSettings>
 
   /** Why it has ended, where it was not by a closing handshake. */
   protected errorOf({ error }: ConnectionEnd): ApertoError | undefined {
-    if (error !== 'CONNECTION_LOST') return error === undefined ? undefined : apertoError(error);
-    // Also where it failed before anybody here listened.
-    const failure = this.#stream.errored ?? undefined;
-    // What was read before it may have been taken in after.
-    const silentMs = Math.max(0, this.#endedAt - this.connection.heardAt);
-    const detail = describeLoss(failure, silentMs, resetCodeOf(this.#stream));
-    return apertoError(error, { detail, ...(failure && { cause: failure }) });
+    const loss = this.#loss;
+    if (error === undefined) return undefined;
+    if (error !== 'CONNECTION_LOST' || loss === undefined) return apertoError(error);
+    const detail = describeLoss(loss, this.connection.heardAt);
+    return apertoError(error, { detail, ...(loss.failure && { cause: loss.failure }) });
   }
 
   /** Ends everything now: nothing more is sent or delivered. */

