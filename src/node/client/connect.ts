@@ -56,6 +56,7 @@ export async function connect(
       },
       flushPublished() {},
       onClosed() {},
+      onCloseHandled() {},
       onDropped() {},
     },
     (made) => new ClientPeer(made),
