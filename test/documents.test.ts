@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { defaultLimits } from '../dist/index.js';
+import { codeOf, compile, read, root } from './document-code.ts';
 
-// This file runs from build/.
-const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'build', 'documents');
 
 const pages = [
@@ -22,6 +19,8 @@ const pages = [
   'CHANGELOG.md',
   'docs/README.md',
   'docs/guide.md',
+  'docs/limits.md',
+  'docs/observability.md',
   'docs/decisions.md',
   'docs/errors.md',
   'docs/chat-protocols.md',
@@ -37,15 +36,6 @@ const pages = [
   'docs/websocket-differences.md',
 ];
 
-function read(page: string): string {
-  return readFileSync(join(root, page), 'utf8');
-}
-
-/** The TypeScript on a page, block by block. */
-function codeOf(page: string): string[] {
-  return [...read(page).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code);
-}
-
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -53,39 +43,6 @@ async function freePort(): Promise<number> {
   server.close();
   assert.ok(typeof address === 'object' && address !== null);
   return address.port;
-}
-
-/** Compiles files as an application would that installed the package: the name leads to the built one. */
-async function compile(files: Readonly<Record<string, string>>): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  for (const [name, code] of Object.entries(files)) await writeFile(join(folder, name), code);
-  const options = {
-    target: 'es2023',
-    module: 'nodenext',
-    lib: ['es2023', 'esnext.disposable'],
-    types: ['node'],
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    noUncheckedIndexedAccess: true,
-  };
-  // The declarations of NATS's client do not stand these options themselves.
-  const isNats = (name: string): boolean => files[name]?.includes("from '@nats-io/") ?? false;
-  const names = Object.keys(files);
-  const projects = [
-    { compilerOptions: options, files: names.filter((name) => !isNats(name)) },
-    { compilerOptions: { ...options, skipLibCheck: true }, files: names.filter(isNats) },
-  ];
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const project = join(folder, 'tsconfig.json');
-  for (const content of projects) {
-    await writeFile(project, JSON.stringify(content));
-    try {
-      await promisify(execFile)(process.execPath, [compiler, '-p', project]);
-    } catch (error) {
-      assert.fail(String(error instanceof Error && 'stdout' in error ? error.stdout : error));
-    }
-  }
 }
 
 /** Runs a file, and says line by line what it prints. */
@@ -111,11 +68,14 @@ describe('the code in the documents', () => {
     const scaling = codeOf('docs/scaling.md');
     assert.ok(scaling.length >= 7);
     const here = (code: string): string => code.replaceAll('8080', String(port));
-    await compile({
+    await compile(folder, {
       'server.ts': here(server),
       'client.ts': here(client),
       'page.ts': here(page),
       ...Object.fromEntries(guide.map((code, index) => [`guide-${index}.ts`, code])),
+      ...Object.fromEntries(
+        codeOf('docs/observability.md').map((code, index) => [`observability-${index}.ts`, code]),
+      ),
       ...Object.fromEntries(scaling.map((code, index) => [`scaling-${index}.ts`, code])),
       'deploy-http2.ts': codeOf('docs/deploy/http2.md').join(''),
     });
@@ -200,11 +160,23 @@ for (const page of pages) {
   });
 }
 
-test('the guide has every limit with its default', () => {
-  const rows = [...read('docs/guide.md').matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)];
-  const documented = rows.map(([, name = '', value = '']) => [
-    name,
-    Number(value.replaceAll(',', '')),
-  ]);
-  assert.deepEqual(Object.fromEntries(documented), defaultLimits);
+for (const page of ['docs/guide.md', 'docs/limits.md']) {
+  test(`${page} has every limit with its default`, () => {
+    const rows = [...read(page).matchAll(/^\| `(\w+)` \| ([\d,]+|Infinity) \|/gm)];
+    const documented = rows.map(([, name = '', value = '']) => [
+      name,
+      Number(value.replaceAll(',', '')),
+    ]);
+    assert.equal(documented.length, Object.keys(defaultLimits).length, 'each once');
+    assert.deepEqual(Object.fromEntries(documented), defaultLimits);
+  });
+}
+
+test('docs/limits.md names a test for each row, and that mentions the limit', () => {
+  for (const [row, name = ''] of read('docs/limits.md').matchAll(/^\| `(\w+)` .*$/gm)) {
+    const tests = [...row.matchAll(/\]\(\.\.\/(test\/[^)]+)\)/g)].map(([, path = '']) => path);
+    assert.ok(tests.length > 0, `no test for ${name}`);
+    const mention = tests.filter((path) => read(path).includes(name));
+    assert.ok(mention.length > 0, `none of ${tests.join(', ')} mentions ${name}`);
+  }
 });

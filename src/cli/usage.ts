@@ -8,7 +8,7 @@ const serverOptions = `  --port N              port to listen on, 0 for any (def
   --host ADDRESS        address to listen on (default 127.0.0.1)
   --max-message BYTES   largest message (default 1048576)
   --max-fragments N     most frames of a message (default 1024)
-  --max-streams N       most WebSockets over one connection of HTTP/2 (default 128)
+  --max-streams N       most WebSockets over one connection of HTTP/2 (default 100)
   --protocol NAME       subprotocol to speak; repeatable
   --origin ORIGIN       origin whose pages may connect, or *; repeatable
                         (default: same-origin, and http://example.com, the RFC's example)

@@ -7,7 +7,8 @@ import type { UpgradeRequest } from './upgrade-request.ts';
 
 /**
  * What is published on the channels of node:diagnostics_channel, by their names. Whoever listens is called synchronously,
- * must change nothing, and must not throw. Where nobody listens a channel costs a look at a property.
+ * must change nothing, and must not throw: Node makes that an uncaught exception. Where nobody listens a channel costs a
+ * look at a property. A peer is a server's, or one of `connect`; the classes of the web have none, and publish nothing.
  */
 export interface DiagnosticsMessages {
   /** A server has answered an opening handshake. */
@@ -18,7 +19,7 @@ export interface DiagnosticsMessages {
     /** Why it was refused, where a rule of Aperto's did. */
     readonly error: ErrorCode | undefined;
   };
-  /** A connection is open, on either side. */
+  /** A connection is open, on either side. A server's is not answered yet. */
   'aperto:open': { readonly peer: ClientPeer };
   /** A message came, or was handed to the connection. */
   'aperto:message': {

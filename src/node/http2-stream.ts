@@ -3,11 +3,16 @@ import type { Duplex } from 'node:stream';
 
 /** RFC 9113 7: nothing went wrong; the stream is no longer needed. */
 const NO_ERROR = 0x0;
-const CANCEL = 0x8;
+export const CANCEL = 0x8;
 
 /** Whether it is a stream of HTTP/2; without node:http2, which most processes need not load. */
 export function isHttp2Stream(stream: Duplex): stream is Http2Stream {
   return 'rstCode' in stream;
+}
+
+/** What a stream of HTTP/2 was reset with (RFC 9113 7); 0 where it was not, or is none. */
+export function resetCodeOf(stream: Duplex): number {
+  return isHttp2Stream(stream) ? (stream.rstCode ?? NO_ERROR) : NO_ERROR;
 }
 
 /** Ends a stream at once, in both directions. */

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+import { apertoError } from '../protocol/errors.ts';
 import type { CloseInfo } from './peer-handlers.ts';
 import type { ServerHealth } from './server-health.ts';
 import type { UpgradeRequest } from './upgrade-request.ts';
@@ -10,36 +12,52 @@ export interface Logger {
   error(details: object, text: string): void;
 }
 
+const levels = ['debug', 'info', 'warn', 'error'] as const;
+type Level = (typeof levels)[number];
+
 /** What a server writes to its log. Queries are left out of URLs: they may hold secrets. */
 export class ServerLog {
   readonly #logger: Logger;
 
+  /** @throws {ApertoError} INVALID_OPTION */
   constructor(logger: Logger) {
+    if (!levels.every((level) => typeof logger?.[level] === 'function')) {
+      const detail = `a logger has the methods ${levels.join(', ')}`;
+      throw apertoError('INVALID_OPTION', { detail });
+    }
     this.#logger = logger;
   }
 
   refused(request: UpgradeRequest, status: number, reason: string): void {
-    this.#logger.info({ ...about(request), status, reason }, 'WebSocket handshake refused');
+    this.#write('info', { ...about(request), status, reason }, 'WebSocket handshake refused');
   }
 
   opened(request: UpgradeRequest, protocol: string): void {
-    this.#logger.debug({ ...about(request), protocol }, 'WebSocket open');
+    this.#write('debug', { ...about(request), protocol }, 'WebSocket open');
   }
 
   closed(request: UpgradeRequest, { code, reason, error }: CloseInfo): void {
     const details = { ...about(request), code, reason };
-    if (error === undefined) this.#logger.debug(details, 'WebSocket closed');
-    else this.#logger.info({ ...details, error: error.code }, error.message);
+    if (error === undefined) this.#write('debug', details, 'WebSocket closed');
+    else this.#write('info', { ...details, error: error.code }, error.message);
   }
 
   failed(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    this.#logger.error({ err: error }, text);
+    this.#write('error', { err: error }, error instanceof Error ? error.message : inspect(error));
   }
 
   health(health: ServerHealth): void {
-    if (health.status === 'degraded') this.#logger.warn({ health }, 'the engine is away');
-    else this.#logger.info({ health }, `the server is ${health.status}`);
+    if (health.status === 'degraded') this.#write('warn', { health }, 'the engine is away');
+    else this.#write('info', { health }, `the server is ${health.status}`);
+  }
+
+  /** A log that fails, on a full disk say, takes no connection with it. */
+  #write(level: Level, details: object, text: string): void {
+    try {
+      this.#logger[level](details, text);
+    } catch (error) {
+      console.error(error);
+    }
   }
 }
 

@@ -1,14 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { ConnectionEnd } from '../protocol/connection-host.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
-import { apertoError } from '../protocol/errors.ts';
 import type { CompressionCounters } from '../protocol/extensions/compression-counters.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import type { MessageBatch } from '../protocol/messages/message-batch.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import { PING, PONG } from '../protocol/opcodes.ts';
-import { describeLoss } from './connection-loss.ts';
 import {
   checkSendable,
   encodeCloseReason,
@@ -362,7 +360,7 @@ export class PeerSession<P extends ClientPeer>
   }
 
   override onEnd(end: ConnectionEnd): void {
-    const info: CloseInfo = { code: end.code, reason: end.reason, error: this.#errorOf(end) };
+    const info: CloseInfo = { code: end.code, reason: end.reason, error: this.errorOf(end) };
     this.#closeInfo = info;
     // What was kept for it until it would catch up.
     this.#countDropped(this.#latest?.size ?? 0);
@@ -384,12 +382,6 @@ export class PeerSession<P extends ClientPeer>
     } catch (reason) {
       this.#report(reason);
     }
-  }
-
-  #errorOf({ error }: ConnectionEnd): CloseInfo['error'] {
-    if (error !== 'CONNECTION_LOST') return error === undefined ? undefined : apertoError(error);
-    const detail = describeLoss(this.failure, this.silentMs);
-    return apertoError(error, { detail, ...(this.failure && { cause: this.failure }) });
   }
 
   // --- Handlers

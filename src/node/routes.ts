@@ -25,7 +25,10 @@ export interface Route<Data> extends PeerHandlers<Peer<Data>>, TopicHandlers<Pee
   readonly slowPeers?: SlowPeerPolicy;
   /** In place of the server's. */
   readonly compression?: boolean | CompressionOptions;
-  /** Laid over the server's. The opening handshake's limits are the server's alone. */
+  /**
+   * Laid over the server's. Those of the opening handshake and of the number of connections are the server's alone:
+   * INVALID_OPTION.
+   */
   readonly limits?: Partial<Limits>;
   /**
    * Decides about a request, and returns the peer's `data`. Throw a `RejectUpgrade` to refuse; any other
@@ -44,6 +47,21 @@ export interface ResolvedRoute<Data> {
   readonly slowPeers: SlowPeerPolicy;
   readonly compression: ResolvedCompression | undefined;
   readonly limits: Limits;
+}
+
+/** What is decided before there is a route, or for all of them. */
+const serverLimits: readonly (keyof Limits)[] = [
+  ...(['handshakeTimeoutMs', 'maxHeaderBytes', 'maxHeaders'] as const),
+  ...(['maxStreams', 'maxConnections', 'maxConnectionsPerAddress'] as const),
+];
+
+/** A limit that would hold nothing back is none that somebody should believe in. */
+function resolveRouteLimits(given: Partial<Limits> | undefined, base: Limits): Limits {
+  const foreign = serverLimits.find((name) => given?.[name] !== undefined);
+  if (foreign === undefined) return resolveLimits(given, base);
+  throw apertoError('INVALID_OPTION', {
+    detail: `${foreign} is a limit of the server's, not a route's`,
+  });
 }
 
 const slowPeerPolicies: readonly SlowPeerPolicy[] = ['close', 'drop', 'latest'];
@@ -81,7 +99,7 @@ export class Routes<Data> {
         slowPeers: checkSlowPeers(route.slowPeers),
         compression:
           route.compression === undefined ? compression : resolveCompression(route.compression),
-        limits: resolveLimits(route.limits, limits),
+        limits: resolveRouteLimits(route.limits, limits),
       };
       if (!/^(\/[^*?#]*\*?|\*)$/.test(pattern)) {
         throw apertoError('INVALID_OPTION', {

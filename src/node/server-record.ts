@@ -1,4 +1,4 @@
-import { apertoError, type ErrorCode } from '../protocol/errors.ts';
+import type { ErrorCode } from '../protocol/errors.ts';
 import type { CompressionCounters } from '../protocol/extensions/compression-counters.ts';
 import { errors, handshakes } from './diagnostics.ts';
 import { type Logger, ServerLog } from './logger.ts';
@@ -30,7 +30,7 @@ export class ServerRecord<P extends ClientPeer> {
   /** @throws {ApertoError} INVALID_OPTION */
   constructor(options: RecordOptions<P>) {
     const { logger } = options;
-    const log = logger && new ServerLog(checkLogger(logger));
+    const log = logger === undefined ? undefined : new ServerLog(logger);
     this.#log = log;
     this.#onError =
       options.onError?.bind(options) ??
@@ -95,10 +95,4 @@ export class ServerRecord<P extends ClientPeer> {
       errors: this.#errors,
     };
   }
-}
-
-function checkLogger(logger: Logger): Logger {
-  const levels = ['debug', 'info', 'warn', 'error'] as const;
-  if (levels.every((level) => typeof logger[level] === 'function')) return logger;
-  throw apertoError('INVALID_OPTION', { detail: `a logger has the methods ${levels.join(', ')}` });
 }

@@ -1,12 +1,15 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { ApertoError } from '../protocol/aperto-error.ts';
 import { Connection } from '../protocol/connection.ts';
 import type { ConnectionEnd, ConnectionHost } from '../protocol/connection-host.ts';
 import type { ConnectionSettings } from '../protocol/connection-settings.ts';
 import { ConnectionState } from '../protocol/connection-state.ts';
+import { apertoError } from '../protocol/errors.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
+import { describeLoss, type Loss } from './connection-loss.ts';
 import { heartbeat, Timed } from './heartbeat.ts';
-import { endStream, isHttp2Stream, resetStream } from './http2-stream.ts';
+import { endStream, isHttp2Stream, resetCodeOf, resetStream } from './http2-stream.ts';
 import { nextTurn } from './next-turn.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
 import { canBeTakenOver, sharedReading, takeOver } from './shared-read-buffer.ts';
@@ -46,8 +49,8 @@ function onEnd(this: DrivenStream): void {
 function onClose(this: DrivenStream): void {
   this[driverOf]?.streamClosed();
 }
-function onError(this: DrivenStream, error: Error): void {
-  this[driverOf]?.streamFailed(error);
+function onError(this: DrivenStream): void {
+  this[driverOf]?.streamFailed();
 }
 
 /** What is the same for many drivers. */
@@ -75,12 +78,11 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   /** What arrived and is not parsed. */
   #rest: Uint8Array | undefined = undefined;
   #turnAsked = false;
-  #ended = false;
+  /** There once the peer has ended its direction, or the stream is gone. */
+  #loss: Loss | undefined = undefined;
   #closed = false;
   /** When the write that the stream is busy with was made; `NEVER` while it is not busy. */
   #blockedSince = NEVER;
-  /** What the stream failed with. */
-  protected failure: Error | undefined = undefined;
 
   constructor(stream: Duplex, settings: Settings) {
     super();
@@ -186,7 +188,7 @@ export abstract class StreamDriver<Settings extends DriverSettings>
       }
     }
     if (this.#closed) this.#finish();
-    else if (this.#ended) this.connection.transportEnded();
+    else if (this.#loss !== undefined) this.connection.transportEnded();
     // Before the start nobody would hear what comes.
     else if (this.#started) this.#stream.resume();
   }
@@ -221,25 +223,37 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   streamEnded(): void {
-    this.#ended = true;
+    this.#noteEnd();
     if (this.#rest === undefined && !this.#waits) this.connection.transportEnded();
   }
 
   /** A reset or a broken pipe: 'close' follows. */
-  streamFailed(error: Error): void {
-    this.failure ??= error;
+  streamFailed(): void {
+    this.#noteEnd();
     this.outbox.close();
   }
 
   streamClosed(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#noteEnd();
     this.outbox.close();
     // What holds the end may wait for what is sent to leave: nothing is there any more.
     if (this.endWaits) this.onRoom();
     // What arrived before the end is delivered before it, unless we broke off ourselves or it is not inflated.
     const isWaiting = (this.endWaits || this.#rest !== undefined) && !this.connection.inflating;
     if (!isWaiting || this.connection.state > ConnectionState.CLOSED_BY_US) this.#finish();
+  }
+
+  /** Keeps the first that is seen of the end: what follows may be of our own making. */
+  #noteEnd(): void {
+    const stream = this.#stream;
+    // `errored` also has what failed before anybody here listened.
+    this.#loss ??= {
+      at: this.now(),
+      failure: stream.errored ?? undefined,
+      resetCode: resetCodeOf(stream),
+    };
   }
 
   #finish(): void {
@@ -249,6 +263,15 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   // --- Ending
+
+  /** Why it has ended, where it was not by a closing handshake. */
+  protected errorOf({ error }: ConnectionEnd): ApertoError | undefined {
+    const loss = this.#loss;
+    if (error === undefined) return undefined;
+    if (error !== 'CONNECTION_LOST' || loss === undefined) return apertoError(error);
+    const detail = describeLoss(loss, this.connection.heardAt);
+    return apertoError(error, { detail, ...(loss.failure && { cause: loss.failure }) });
+  }
 
   /** Ends everything now: nothing more is sent or delivered. */
   terminate(): void {
@@ -319,11 +342,6 @@ export abstract class StreamDriver<Settings extends DriverSettings>
   }
 
   // --- Time
-
-  /** For how long nothing has come. */
-  protected get silentMs(): number {
-    return this.now() - this.connection.heardAt;
-  }
 
   now(): number {
     return heartbeat.now();

@@ -234,7 +234,8 @@ export class Upgrades<Data> {
       waiting.finish();
       this.waiting.delete(socket);
       this.ended(request.remoteAddress);
-      this.#refuse(asked, 'UPGRADE_TIMEOUT');
+      // Whoever has left is neither answered nor refused.
+      if (!waiting.gone) this.#refuse(asked, 'UPGRADE_TIMEOUT');
     });
     // The socket keeps the process, while it is there.
     timer?.unref();

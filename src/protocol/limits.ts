@@ -27,11 +27,11 @@ export interface Limits {
   readonly maxHeaderBytes: number;
   /** Most headers of a request. Default 100. */
   readonly maxHeaders: number;
-  /** Most connections at a time over one of HTTP/2 (RFC 9113 5.1.2). Default 128. */
+  /** Most connections at a time over one of HTTP/2 (RFC 9113 5.1.2). Default 100. */
   readonly maxStreams: number;
   /** A server's connections at a time. More are refused with 503. Default `Infinity`. */
   readonly maxConnections: number;
-  /** Those of one address. Default `Infinity`. */
+  /** Those of one address; of IPv6, those of a network of 64 bits. Default `Infinity`. */
   readonly maxConnectionsPerAddress: number;
   /** Messages a second that a peer may send, in the long run. Over it: 1008. Default `Infinity`. */
   readonly messagesPerSecond: number;
@@ -68,7 +68,7 @@ export const defaultLimits: Limits = {
   handshakeTimeoutMs: 10_000,
   maxHeaderBytes: 16 * 1024,
   maxHeaders: 100,
-  maxStreams: 128,
+  maxStreams: 100,
   maxConnections: Number.POSITIVE_INFINITY,
   maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
   messagesPerSecond: Number.POSITIVE_INFINITY,
@@ -100,6 +100,9 @@ export function maxCompressedBytes(messageBytes: number): number {
  * zero or `Infinity`. Nothing is coerced: `2 ** 32 | 0` is 0, and 0 must not come to mean unlimited.
  */
 export function resolveLimits(given: Partial<Limits> = {}, base: Limits = defaultLimits): Limits {
+  if (typeof given !== 'object' || given === null) {
+    throw apertoError('INVALID_OPTION', { detail: `limits is an object, not ${String(given)}` });
+  }
   const limits = { ...base };
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;

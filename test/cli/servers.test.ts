@@ -123,7 +123,7 @@ describe('aperto echo', { concurrency: 2 }, () => {
 
   test('takes as many WebSockets over one connection of HTTP/2 as it is told', async (t) => {
     for (const [command, options, most] of [
-      ['echo', [], 128],
+      ['echo', [], 100],
       ['echo', ['--max-streams', '1000'], 1000],
       ['broadcast', ['--max-streams', '2'], 2],
     ] as const) {

@@ -29,12 +29,35 @@ for (const value of [1, 2 ** 32, Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINI
   });
 }
 
+test('each of them is checked', () => {
+  for (const name of Object.keys(defaultLimits)) {
+    for (const value of [0, -1, 0.5, Number.NaN, '1', null]) {
+      const given: Record<string, unknown> = { [name]: value };
+      assert.throws(() => resolveLimits(given as Partial<Limits>), {
+        code: 'INVALID_OPTION',
+        message: new RegExp(name),
+      });
+    }
+    const given: Record<string, unknown> = { [name]: 1 };
+    assert.deepEqual(resolveLimits(given as Partial<Limits>), { ...defaultLimits, ...given });
+  }
+});
+
 for (const value of [0, -1, 1.5, Number.NaN, 2 ** 53, Number.NEGATIVE_INFINITY, '5', null, 5n]) {
   test(`${typeof value} ${value} is none, and is not coerced`, () => {
     const given: Record<string, unknown> = { maxMessageBytes: value };
     assert.throws(() => resolveLimits(given as Partial<Limits>), {
       code: 'INVALID_OPTION',
       message: /maxMessageBytes/,
+    });
+  });
+}
+
+for (const given of [null, 5, 'maxFragments']) {
+  test(`${typeof given} ${given} has no limits`, () => {
+    assert.throws(() => resolveLimits(given as unknown as Partial<Limits>), {
+      code: 'INVALID_OPTION',
+      message: /limits is an object/,
     });
   });
 }

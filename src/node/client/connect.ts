@@ -1,3 +1,4 @@
+import { errors } from '../diagnostics.ts';
 import { ClientPeer } from '../peer.ts';
 import type { PeerHandlers, SlowPeerPolicy } from '../peer-handlers.ts';
 import { PeerSession } from '../peer-session.ts';
@@ -48,8 +49,11 @@ export async function connect(
       counters,
       handlers: options,
       slowPeers,
-      onError: (error, peer) =>
-        onError === undefined ? console.error(error) : onError(error, peer),
+      onError(error, peer) {
+        if (errors.hasSubscribers) errors.publish({ error, peer });
+        if (onError === undefined) console.error(error);
+        else onError(error, peer);
+      },
       flushPublished() {},
       onClosed() {},
       onCloseHandled() {},

@@ -121,13 +121,10 @@ export class LinkSession extends StreamDriver<DriverSettings> {
     this.#handlers.closing();
   }
 
-  override onEnd({ code, reason, error }: ConnectionEnd): void {
-    this.#handlers.closed({
-      code,
-      reason,
-      wasClean: error === undefined,
-      error: error === undefined ? undefined : apertoError(error),
-    });
+  override onEnd(end: ConnectionEnd): void {
+    const { code, reason } = end;
+    const error = this.errorOf(end);
+    this.#handlers.closed({ code, reason, wasClean: error === undefined, error });
   }
 }
 

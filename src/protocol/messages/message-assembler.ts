@@ -78,7 +78,8 @@ export class MessageAssembler {
     // RFC 6455 10.4: a limit for a frame, and one for a message after reassembly, protect the receiver.
     if (this.#announced > this.#maxBytes) this.error = 'MESSAGE_TOO_BIG';
     else if (this.#fragments > this.#limits.maxFragments) this.error = 'TOO_MANY_FRAGMENTS';
-    else this.#charge(FRAGMENT_BYTES);
+    // Who ends a message is about to give back what it holds: that must not be what it fails for.
+    else if (!this.#final || this.#fragments === 1) this.#charge(FRAGMENT_BYTES);
     return this.error === undefined;
   }
 

@@ -108,6 +108,14 @@ describe('where all hold too much', () => {
     }
   });
 
+  test('who holds all that may be held can still end its message', () => {
+    const harness = new Harness(true, { maxUnfinishedBytes: 64 + 40 });
+    harness.receive({ opcode: 2, fin: false, payload: Buffer.alloc(10) });
+    harness.receive({ opcode: 0, payload: Buffer.alloc(30) });
+    assert.equal(harness.heard().length, 1);
+    assert.equal(unfinished.bytes, 0);
+  });
+
   test('the first fragment may already be too much, and so may a compressed piece', () => {
     failedWith(receiving(63, { opcode: 1, fin: false, payload: [97] }), 1013, 'OVERLOADED');
     const piece = { opcode: 1, reserved: 4, fin: false, payload: [1, 2, 3] };
