@@ -17,7 +17,7 @@ export interface Report {
   readonly seeds: number;
   readonly corpus: number;
   readonly outcomes: number;
-  /** The largest that were added. */
+  /** Those that were added. */
   readonly found: readonly Uint8Array[];
   readonly failure: Failure | undefined;
 }
@@ -52,7 +52,8 @@ export class Fuzzer {
   readonly #random: Random;
   readonly #corpus: Uint8Array[];
   readonly #outcomes: Set<string> = new Set();
-  #found: Uint8Array[] = [];
+  readonly #found: Uint8Array[] = [];
+  #current: Uint8Array = new Uint8Array(0);
   #executions = 0;
 
   constructor(target: Target, seeds: readonly Uint8Array[], coverage: Coverage, seed: number) {
@@ -60,6 +61,11 @@ export class Fuzzer {
     this.#coverage = coverage;
     this.#random = new Random(seed);
     this.#corpus = seeds.length > 0 ? [...seeds] : [new Uint8Array(0)];
+  }
+
+  /** What the target was last given. */
+  get current(): Uint8Array {
+    return this.#current;
   }
 
   async run(seconds: number): Promise<Report> {
@@ -117,6 +123,7 @@ export class Fuzzer {
     isNew: Set<Uint8Array>,
   ): Promise<{ readonly error: unknown } | undefined> {
     this.#executions++;
+    this.#current = input;
     return await failureOf(this.#target, input, (outcome) => {
       if (this.#outcomes.has(outcome)) return;
       this.#outcomes.add(outcome);

@@ -69,6 +69,7 @@ export const headerWords: readonly Uint8Array[] = [
   'Transfer-Encoding: chunked\n',
   '__proto__: x\n',
   ':8080',
+  ':65536',
   '[::1]',
   '%41',
   '%4',

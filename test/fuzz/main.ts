@@ -88,7 +88,13 @@ async function fuzz(
   for (const target of chosen) {
     const seeds = corpusOf(target.name).map(({ input }) => input);
     const fuzzer = new Fuzzer(target, seeds, coverage, given.seed);
+    const onUncaught = (error: unknown): void => {
+      writeFailure(target, fuzzer.current, error);
+      process.exit(1);
+    };
+    process.on('uncaughtException', onUncaught);
     const report = await fuzzer.run(given.seconds / chosen.length);
+    process.off('uncaughtException', onUncaught);
     tell(target, report, coverage);
     if (given.new !== undefined) writeFound(target, given.new, report.found);
     if (report.failure === undefined) continue;

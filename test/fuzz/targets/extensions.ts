@@ -117,6 +117,8 @@ export const extensions: Target = {
       const [answer] = parseExtensions([granted.response]) ?? [];
       assert.ok(answer);
       assertAnswers(parsed, answer);
+      // zlib has no raw deflate with 8.
+      assert.ok(granted.agreement.deflateWindowBits >= 9);
     }
     const agreed = checkAccepted(parsed, own);
     if (typeof agreed === 'object') {

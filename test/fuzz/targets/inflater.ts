@@ -72,6 +72,9 @@ async function later(port: Compression, conversation: Conversation): Promise<Out
   return outcomes;
 }
 
+/** What the calls of zlib put out at once, of all who are compared the least. */
+const OUTPUT = 16_384;
+
 /** An empty block whose head the payload has, an empty final block, and a byte that must be left over. */
 const END = [0x00, 0x00, 0xff, 0xff, 0x03, 0x00, 0x00];
 
@@ -89,7 +92,7 @@ function takenOf(bytes: Uint8Array, history: Uint8Array, windowBits: number): nu
   return Number(Reflect.get(engine, 'bytesWritten'));
 }
 
-/** What messages behind a payload may refer to of those before it; undefined where it stops inside a block. */
+/** What messages behind a payload may refer to of those before it; undefined where that is not clear, see `meaningful`. */
 function historyBehind(
   payload: Uint8Array,
   before: Uint8Array,
@@ -102,7 +105,7 @@ function historyBehind(
       if (taken === rest.length + END.length - 1) return history;
       history = new Uint8Array(0);
       // A final block is the end of what may be referred to, as zlib has it.
-      if (taken === rest.length || taken === rest.length + 4) return history;
+      if (taken === rest.length) return history;
       if (taken > rest.length) return undefined;
       rest = rest.subarray(taken);
     }
@@ -116,7 +119,8 @@ function historyBehind(
 /**
  * How many of the outcomes mean something. Of an own inflater, what zlib makes of a payload that stops inside the head
  * of a block does not show that it is wrong: there is no output to come yet. The peer that sends that, which no RFC
- * allows, makes nonsense of its own next message, and what that is may differ.
+ * allows, makes nonsense of its own next message, and what that is may differ. Nor behind a final block that is empty and
+ * whose end is left out: contexts that are kept have forgotten what was before it then, the public calls have not.
  */
 function meaningful(
   { own, windowBits, payloads }: Conversation,
@@ -125,6 +129,8 @@ function meaningful(
   if (!own) return outcomes.length;
   let said: Uint8Array = new Uint8Array(0);
   for (const [i, outcome] of outcomes.entries()) {
+    // What refers to more than the window has, zlib takes while that is still in its output, which others keep longer.
+    if (windowBits < 15 && outcome.length > OUTPUT) return i;
     const history = historyBehind(payloads[i] ?? said, said, windowBits);
     if (outcome === 'refused' || history === undefined) return i + 1;
     said = concatBytes(history, Buffer.from(outcome, 'latin1'));
