@@ -30,6 +30,7 @@ const pages = [
   'docs/deploy/README.md',
   'docs/deploy/http2.md',
   'docs/websocket-differences.md',
+  'docs/ws-disagreements.md',
 ];
 
 function read(page: string): string {
