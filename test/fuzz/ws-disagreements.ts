@@ -13,6 +13,13 @@ import type { StreamEvent, StreamLimits } from './stream-events.ts';
  */
 type Kind = string;
 
+interface Seen {
+  readonly frames: readonly DecodedFrame[];
+  readonly takeover: boolean;
+  /** Whether they have delivered an empty message before. */
+  readonly wasEmpty: boolean;
+}
+
 export interface Disagreement {
   /** What a peer does. */
   readonly about: string;
@@ -27,7 +34,7 @@ export interface Disagreement {
   readonly agreement?: DeflateAgreement;
   /** Whether the frames are for a server; else they are for a client. */
   readonly isToServer?: true;
-  readonly isIt: (ours: Kind, theirs: Kind, frames: readonly DecodedFrame[]) => boolean;
+  readonly isIt: (ours: Kind, theirs: Kind, seen: Seen) => boolean;
 }
 
 const firstByte = [
@@ -138,7 +145,8 @@ export const disagreements: readonly Disagreement[] = [
     why: 'what comes in is bounded by its compressed size, what goes out by its size',
     example: '4216 aaa81805a360148c8251300a46c1500700000000ffff 8900',
     agreement: NO_TAKEOVER,
-    isIt: (ours, theirs) => ours === 'control' && theirs === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
+    isIt: (ours, theirs) =>
+      !ours.endsWith('message') && theirs === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
   },
   {
     about: 'A message within the limit that compression has made longer than the limit',
@@ -172,7 +180,9 @@ export const disagreements: readonly Disagreement[] = [
     why: 'a final block is allowed in each message',
     example: 'c1034a0404 c1034a0400',
     agreement: TAKEOVER,
-    isIt: (ours, theirs) => theirs === 'empty message' && ours !== 'waits',
+    // Where that message is an empty one, what they have missed shows later.
+    isIt: (ours, theirs, { takeover, wasEmpty }) =>
+      takeover && ((theirs === 'empty message' && ours !== 'waits') || wasEmpty),
   },
   {
     about:
@@ -185,7 +195,7 @@ export const disagreements: readonly Disagreement[] = [
     example: 'c100 c103 4a0400',
     agreement: TAKEOVER,
     // What comes next is whatever the half block makes of it.
-    isIt: (_ours, _theirs, frames) =>
+    isIt: (_ours, _theirs, { frames }) =>
       frames.some(({ reserved, payload }) => reserved === 4 && payload.length === 0),
   },
 ];
@@ -201,6 +211,7 @@ function kindOf(event: StreamEvent | undefined): Kind {
 export interface Difference {
   readonly ours: Kind;
   readonly theirs: Kind;
+  readonly wasEmpty: boolean;
 }
 
 /** Where the two part ways first; undefined where they do not. */
@@ -211,15 +222,21 @@ export function firstDifference(
   for (let i = 0; i < Math.max(ours.length, theirs.length); i++) {
     const [our, their] = [ours[i], theirs[i]];
     if (our?.kind === their?.kind && our?.content === their?.content) continue;
-    return { ours: kindOf(our), theirs: kindOf(their) };
+    const wasEmpty = theirs.slice(0, i).some((event) => kindOf(event) === 'empty message');
+    return { ours: kindOf(our), theirs: kindOf(their), wasEmpty };
   }
   return undefined;
 }
 
 /** The disagreement that a difference is an example of; undefined where it is a new one. */
-export function listed({ ours, theirs }: Difference, stream: Uint8Array): Disagreement | undefined {
+export function listed(
+  { ours, theirs, wasEmpty }: Difference,
+  stream: Uint8Array,
+  agreement: DeflateAgreement | undefined,
+): Disagreement | undefined {
   const { frames } = decodeFrames(stream);
-  return disagreements.find(({ isIt }) => isIt(ours, theirs, frames));
+  const seen = { frames, wasEmpty, takeover: agreement?.inflateTakeover === true };
+  return disagreements.find(({ isIt }) => isIt(ours, theirs, seen));
 }
 
 /** What both are told. */
