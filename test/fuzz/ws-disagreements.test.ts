@@ -16,7 +16,7 @@ suite('what ws and Aperto disagree about', () => {
       const theirs = await theirEvents([stream], isToServer, wsLimits, each.agreement);
       const difference = firstDifference(ours, theirs);
       assert.ok(difference, `they agree: ${JSON.stringify(ours)}`);
-      assert.equal(listed(difference, stream), each, JSON.stringify(difference));
+      assert.equal(listed(difference, stream, each.agreement), each, JSON.stringify(difference));
       // Theirs does not depend on how it is cut either: what is compared with is one thing.
       const cut = await theirEvents(cutInto(stream, [1]), isToServer, wsLimits, each.agreement);
       assert.deepEqual(cut, theirs);
@@ -32,7 +32,7 @@ suite('what ws and Aperto disagree about', () => {
     const other = { kind: 'text', content: '62' } as const;
     const difference = firstDifference([text], [other]);
     assert.ok(difference);
-    assert.equal(listed(difference, new Uint8Array(0)), undefined);
+    assert.equal(listed(difference, new Uint8Array(0), undefined), undefined);
     assert.equal(firstDifference([text], [text]), undefined);
   });
 });

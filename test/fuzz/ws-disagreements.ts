@@ -172,19 +172,6 @@ export const disagreements: readonly Disagreement[] = [
     isIt: (ours, theirs) => ours === 'INFLATE_CORRUPT' && theirs.endsWith('message'),
   },
   {
-    about: 'With context takeover, a message behind one that ended with a final block',
-    weDo: 'deliver it',
-    theyDo: 'deliver an empty one in its place',
-    right: 'Aperto',
-    section: 'RFC 7692 7.2.3.4',
-    why: 'a final block is allowed in each message',
-    example: 'c1034a0404 c1034a0400',
-    agreement: TAKEOVER,
-    // Where that message is an empty one, what they have missed shows later.
-    isIt: (ours, theirs, { takeover, wasEmpty }) =>
-      takeover && ((theirs === 'empty message' && ours !== 'waits') || wasEmpty),
-  },
-  {
     about:
       'With context takeover, a message behind one that is marked as compressed and has no payload at all',
     weDo: 'take that for an empty message, and deliver the other',
@@ -197,6 +184,19 @@ export const disagreements: readonly Disagreement[] = [
     // What comes next is whatever the half block makes of it.
     isIt: (_ours, _theirs, { frames }) =>
       frames.some(({ reserved, payload }) => reserved === 4 && payload.length === 0),
+  },
+  {
+    about: 'With context takeover, a message behind one that ended with a final block',
+    weDo: 'deliver it',
+    theyDo: 'deliver an empty one in its place',
+    right: 'Aperto',
+    section: 'RFC 7692 7.2.3.4',
+    why: 'a final block is allowed in each message',
+    example: 'c1034a0404 c1034a0400',
+    agreement: TAKEOVER,
+    // Where that message is an empty one, what they have missed shows later.
+    isIt: (ours, theirs, { takeover, wasEmpty }) =>
+      takeover && ((theirs === 'empty message' && ours !== 'waits') || wasEmpty),
   },
 ];
 

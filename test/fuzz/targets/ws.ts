@@ -38,7 +38,7 @@ export const ws: Target = {
     assert.deepEqual(ours, whole);
     const theirs = await theirEvents([stream], isServer, limits, agreement);
     const difference = firstDifference(ours, theirs);
-    if (difference !== undefined && listed(difference, stream) === undefined) {
+    if (difference !== undefined && listed(difference, stream, agreement) === undefined) {
       assert.fail(
         `not listed: ${difference.ours} / ${difference.theirs}\nours ${JSON.stringify(ours)}\ntheirs ${JSON.stringify(theirs)}`,
       );
