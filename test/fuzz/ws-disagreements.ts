@@ -18,6 +18,8 @@ interface Seen {
   readonly takeover: boolean;
   /** Whether they have delivered an empty message before. */
   readonly wasEmpty: boolean;
+  /** Whether what they have delivered is the beginning of what we have. */
+  readonly isBeginning: boolean;
 }
 
 export interface Disagreement {
@@ -44,6 +46,9 @@ const firstByte = [
   'RESERVED_BITS',
   'RESERVED_OPCODE',
 ];
+
+/** Why we do not deliver what has been inflated. */
+const refused = ['INVALID_UTF8', 'INFLATE_CORRUPT', 'MESSAGE_TOO_BIG', 'INFLATION_RATIO'];
 
 export const disagreements: readonly Disagreement[] = [
   {
@@ -198,6 +203,20 @@ export const disagreements: readonly Disagreement[] = [
     isIt: (ours, theirs, { takeover, wasEmpty }) =>
       takeover && ((theirs === 'empty message' && ours !== 'waits') || wasEmpty),
   },
+  {
+    about: 'A compressed message with more blocks behind a final one',
+    weDo: 'inflate them all',
+    theyDo: 'deliver what is before, and drop what is behind',
+    right: 'Aperto',
+    section: 'RFC 7692 7.2.3.4',
+    why: 'an empty block follows a final one in the very example of the RFC, and nothing says that it must be empty',
+    example: 'c106 4b0400 4a0400',
+    agreement: NO_TAKEOVER,
+    isIt: (ours, theirs, { frames, isBeginning }) =>
+      theirs.endsWith('message') &&
+      (isBeginning || refused.includes(ours)) &&
+      frames.some(({ reserved }) => reserved === 4),
+  },
 ];
 
 function kindOf(event: StreamEvent | undefined): Kind {
@@ -212,6 +231,8 @@ export interface Difference {
   readonly ours: Kind;
   readonly theirs: Kind;
   readonly wasEmpty: boolean;
+  /** Whether what they have delivered is the beginning of what we have. */
+  readonly isBeginning: boolean;
 }
 
 /** Where the two part ways first; undefined where they do not. */
@@ -223,19 +244,21 @@ export function firstDifference(
     const [our, their] = [ours[i], theirs[i]];
     if (our?.kind === their?.kind && our?.content === their?.content) continue;
     const wasEmpty = theirs.slice(0, i).some((event) => kindOf(event) === 'empty message');
-    return { ours: kindOf(our), theirs: kindOf(their), wasEmpty };
+    const isBeginning =
+      our?.kind === their?.kind && our?.content.startsWith(their?.content ?? '') === true;
+    return { ours: kindOf(our), theirs: kindOf(their), wasEmpty, isBeginning };
   }
   return undefined;
 }
 
 /** The disagreement that a difference is an example of; undefined where it is a new one. */
 export function listed(
-  { ours, theirs, wasEmpty }: Difference,
+  { ours, theirs, wasEmpty, isBeginning }: Difference,
   stream: Uint8Array,
   agreement: DeflateAgreement | undefined,
 ): Disagreement | undefined {
   const { frames } = decodeFrames(stream);
-  const seen = { frames, wasEmpty, takeover: agreement?.inflateTakeover === true };
+  const seen = { frames, wasEmpty, isBeginning, takeover: agreement?.inflateTakeover === true };
   return disagreements.find(({ isIt }) => isIt(ours, theirs, seen));
 }
 
