@@ -34,6 +34,7 @@ const pages = [
   'docs/deploy/nginx.md',
   'docs/deploy/squid.md',
   'docs/websocket-differences.md',
+  'docs/ws-disagreements.md',
 ];
 
 async function freePort(): Promise<number> {

@@ -1,0 +1,26 @@
+import type { Target } from './target.ts';
+import { client } from './targets/client.ts';
+import { clientHandshake } from './targets/client-handshake.ts';
+import { connection } from './targets/connection.ts';
+import { envelope } from './targets/envelope.ts';
+import { extensions } from './targets/extensions.ts';
+import { frameParser } from './targets/frame-parser.ts';
+import { inflater } from './targets/inflater.ts';
+import { server } from './targets/server.ts';
+import { serverHandshake } from './targets/server-handshake.ts';
+import { utf8Validator } from './targets/utf8-validator.ts';
+import { ws } from './targets/ws.ts';
+
+export const targets: readonly Target[] = [
+  frameParser,
+  serverHandshake,
+  clientHandshake,
+  extensions,
+  utf8Validator,
+  inflater,
+  envelope,
+  connection,
+  server,
+  client,
+  ws,
+];
