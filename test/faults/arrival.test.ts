@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { attach } from '../../dist/index.js';
 import { trySharedReads } from '../../dist/node/shared-read-buffer.js';
-import { shown, testOverBoth, withApplication } from './application.ts';
+import { shown, withApplication } from './application.ts';
 import { ACCEPT, dial, handshake } from './raw-client.ts';
 import {
   BINARY,
@@ -20,6 +20,7 @@ import {
   TEXT_BEGUN,
 } from './raw-frames.ts';
 import { type RawSocket, within } from './raw-socket.ts';
+import { testOverAll } from './transport.ts';
 
 /** Scripts of few bytes that between them have every kind of header, and a close. */
 const scripts: readonly Buffer[] = [
@@ -154,10 +155,10 @@ for (const sharedReadBuffer of [true, false]) {
     splitEverywhere(sharedReadBuffer));
 }
 
-testOverBoth(
+testOverAll(
   'fault 39: a byte at a time, and all at once, with the next frame behind',
-  async (tls) => {
-    await withApplication({ tls }, async (application) => {
+  async (over) => {
+    await withApplication({ over }, async (application) => {
       for (const script of scripts.slice(0, 2)) {
         const outcomes: string[] = [];
         for (const size of [1, 2, 3, script.length]) {
