@@ -185,41 +185,44 @@ function repeated(frame: Buffer, times: number): Buffer {
   return Buffer.alloc(frame.length * times, frame);
 }
 
-test('fault 40: a million frames of one byte leave the event loop its turns', async () => {
-  const count = 1_000_000;
-  let messages = 0;
-  let turns = 0;
-  let isCounting = false;
-  const countTurns = (): void => {
-    if (!isCounting) return;
-    turns++;
-    setImmediate(countTurns);
-  };
-  const route = {
-    message(): void {
-      if (messages++ === 0) {
-        isCounting = true;
-        countTurns();
-      }
-      if (messages === count) isCounting = false;
-    },
-  };
-  await withApplication({ route }, async (application) => {
-    const raw = await application.open();
-    raw.write(repeated(clientFrame(BINARY, 'A'), count), clientFrame(CLOSE, closePayload(1000)));
-    await raw.expectClose(1000);
-    await raw.expectEnd();
-    raw.end();
-    assert.equal(messages, count);
-    // A read has at most 64 KiB, over 9,000 frames: without turns within a read it would be about 110.
-    assert.ok(turns > 300, `${turns} turns`);
-    await application.expectEvents('upgrade', 'open', 'close 1000');
-  });
-});
+testOverAll(
+  'fault 40: a million frames of one byte leave the event loop its turns',
+  async (over) => {
+    const count = 1_000_000;
+    let messages = 0;
+    let turns = 0;
+    let isCounting = false;
+    const countTurns = (): void => {
+      if (!isCounting) return;
+      turns++;
+      setImmediate(countTurns);
+    };
+    const route = {
+      message(): void {
+        if (messages++ === 0) {
+          isCounting = true;
+          countTurns();
+        }
+        if (messages === count) isCounting = false;
+      },
+    };
+    await withApplication({ over, route }, async (application) => {
+      const raw = await application.open();
+      raw.write(repeated(clientFrame(BINARY, 'A'), count), clientFrame(CLOSE, closePayload(1000)));
+      await raw.expectClose(1000);
+      await raw.expectEnd();
+      raw.end();
+      assert.equal(messages, count);
+      // A read has at most 64 KiB, over 9,000 frames: without turns within a read it would be about 110.
+      assert.ok(turns > 300, `${turns} turns`);
+      await application.expectEvents('upgrade', 'open', 'close 1000');
+    });
+  },
+);
 
-test('fault 40: others are served while one peer sends a million frames', async () => {
+testOverAll('fault 40: others are served while one peer sends a million frames', async (over) => {
   const route = { message(): void {} };
-  await withApplication({ route }, async (application) => {
+  await withApplication({ over, route }, async (application) => {
     const raw = await application.open();
     const other = await application.open({ path: '/alive' });
     raw.write(
