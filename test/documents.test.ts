@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { defaultLimits } from '../dist/index.js';
+import { codeOf, compile, read, root } from './documented-code.ts';
 
-// This file runs from build/.
-const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'build', 'documents');
 
 const pages = [
@@ -22,6 +19,8 @@ const pages = [
   'CHANGELOG.md',
   'docs/README.md',
   'docs/guide.md',
+  'docs/security.md',
+  'docs/authentication.md',
   'docs/decisions.md',
   'docs/errors.md',
   'docs/chat-protocols.md',
@@ -32,15 +31,6 @@ const pages = [
   'docs/websocket-differences.md',
 ];
 
-function read(page: string): string {
-  return readFileSync(join(root, page), 'utf8');
-}
-
-/** The TypeScript on a page, block by block. */
-function codeOf(page: string): string[] {
-  return [...read(page).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code);
-}
-
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -48,32 +38,6 @@ async function freePort(): Promise<number> {
   server.close();
   assert.ok(typeof address === 'object' && address !== null);
   return address.port;
-}
-
-/** Compiles files as an application would that installed the package: the name leads to the built one. */
-async function compile(files: Readonly<Record<string, string>>): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  for (const [name, code] of Object.entries(files)) await writeFile(join(folder, name), code);
-  const options = {
-    target: 'es2023',
-    module: 'nodenext',
-    lib: ['es2023', 'esnext.disposable'],
-    types: ['node'],
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    noUncheckedIndexedAccess: true,
-  };
-  await writeFile(
-    join(folder, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions: options, include: ['*.ts'] }),
-  );
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  try {
-    await promisify(execFile)(process.execPath, [compiler, '-p', folder]);
-  } catch (error) {
-    assert.fail(String(error instanceof Error && 'stdout' in error ? error.stdout : error));
-  }
 }
 
 /** Runs a file, and says line by line what it prints. */
@@ -97,7 +61,7 @@ describe('the code in the documents', () => {
     const guide = codeOf('docs/guide.md');
     assert.ok(guide.length >= 7);
     const here = (code: string): string => code.replaceAll('8080', String(port));
-    await compile({
+    await compile(folder, {
       'server.ts': here(server),
       'client.ts': here(client),
       'page.ts': here(page),

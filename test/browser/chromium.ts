@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chromium as playwright } from 'playwright-core';
+import { type BrowserContext, chromium as playwright } from 'playwright-core';
 import { findProgram, skipWithout } from '../installed-program.ts';
 import {
   type Browser,
@@ -19,21 +19,41 @@ const quiet = [
   '--disable-sync',
 ];
 
+const skip = skipWithout('chromium', program);
+
 export const chromium: BrowserKind = {
   name: 'Chromium',
-  skip: skipWithout('chromium', program),
-  launch,
+  skip,
+  launch: async () => {
+    const browser = await playwright.launch(launchOptions());
+    const context = await browser.newContext({ ignoreHTTPSErrors: true });
+    return driven(context, () => browser.close());
+  },
 };
 
-async function launch(): Promise<Browser> {
+/** With a profile as people have it. The other is as a private window: it sends no cookies to other sites. */
+export const chromiumWithProfile: BrowserKind = {
+  name: 'Chromium',
+  skip,
+  launch: async () => {
+    const options = { ...launchOptions(), ignoreHTTPSErrors: true };
+    // In a folder of its own that playwright removes.
+    const context = await playwright.launchPersistentContext('', options);
+    return driven(context, () => context.close());
+  },
+};
+
+function launchOptions() {
   assert.ok(program !== undefined);
-  const browser = await playwright.launch({
+  return {
     executablePath: program,
     headless: true,
     // Its sandbox does not run as root; no page but the tests' own is ever loaded.
     args: ['--no-sandbox', '--disable-gpu', ...quiet],
-  });
-  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  };
+}
+
+function driven(context: BrowserContext, close: () => Promise<void>): Browser {
   return {
     async open() {
       const page = await context.newPage();
@@ -56,7 +76,7 @@ async function launch(): Promise<Browser> {
       for (const page of context.pages()) await page.close();
     },
     async [Symbol.asyncDispose]() {
-      await browser.close();
+      await close();
     },
   };
 }
