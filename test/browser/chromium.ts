@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type BrowserContext, chromium as playwright } from 'playwright-core';
 import { findProgram, skipWithout } from '../installed-program.ts';
 import {
@@ -31,15 +34,24 @@ export const chromium: BrowserKind = {
   },
 };
 
-/** With a profile as people have it. The other is as a private window: it sends no cookies to other sites. */
-export const chromiumWithProfile: BrowserKind = {
+/**
+ * One that sends cookies to other sites, as browsers did by default for most of their time and as people still set them:
+ * today's keep such cookies back in private windows, which is what the other one opens, or always.
+ */
+export const chromiumWithThirdPartyCookies: BrowserKind = {
   name: 'Chromium',
   skip,
   launch: async () => {
+    const profile = await mkdtemp(join(tmpdir(), 'aperto-chromium-'));
+    const preferences = JSON.stringify({ profile: { cookie_controls_mode: 0 } });
+    await mkdir(join(profile, 'Default'));
+    await writeFile(join(profile, 'Default', 'Preferences'), preferences);
     const options = { ...launchOptions(), ignoreHTTPSErrors: true };
-    // In a folder of its own that playwright removes.
-    const context = await playwright.launchPersistentContext('', options);
-    return driven(context, () => context.close());
+    const context = await playwright.launchPersistentContext(profile, options);
+    return driven(context, async () => {
+      await context.close();
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    });
   },
 };
 

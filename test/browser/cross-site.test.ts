@@ -9,7 +9,7 @@ import {
 } from '../../dist/index.js';
 import { localCertificate } from '../faults/certificate.ts';
 import type { Browser, BrowserWindow } from './browser-window.ts';
-import { chromiumWithProfile as chromium } from './chromium.ts';
+import { chromiumWithThirdPartyCookies as chromium } from './chromium.ts';
 import { firefox } from './firefox.ts';
 
 /** A page with nothing on it; what it does, the tests tell it. */
