@@ -1,13 +1,21 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { certificateEnvironment } from './certificate.ts';
+import { eventOf, resultOf } from './load-program.ts';
 import type { Asked, SelfMeasured } from './measured-program.ts';
 import { cpuSeconds, residentBytes } from './process-usage.ts';
 import { Program, ProgramError } from './program.ts';
-import type { Figures, Measurement, Settings } from './results.ts';
+import { type Figures, type Measurement, rates, type Settings } from './results.ts';
 import { findRival, type Rival } from './rivals.ts';
-import type { ClientRow, IdleRow, MemoryRow, Row, ServerRow } from './rows.ts';
-import type { Channel, Compressing, Work } from './servers/control.ts';
+import type { ClientRow, IdleRow, MemoryRow, PublishRow, Row, ServerRow } from './rows.ts';
+import { takeScaleOut } from './scale-out/take-scale-out.ts';
+import {
+  collected,
+  PATIENCE_MS,
+  patienceMs,
+  portOf,
+  programPath,
+  startServer,
+} from './server-program.ts';
 
 /** The cores that are used; undefined where programs cannot be pinned. */
 export interface Cores {
@@ -19,10 +27,9 @@ export interface Setting extends Settings {
   readonly cores: Cores | undefined;
 }
 
-type Taken = Pick<Measurement, 'figures' | 'wrong' | 'failed'>;
+/** What was seen of a rival once. */
+export type Taken = Pick<Measurement, 'figures' | 'wrong' | 'failed'>;
 
-/** How long a program may take besides its warm-up and measuring. */
-const PATIENCE_MS = 60_000;
 const MIB = 1024 * 1024;
 
 const aperto = join(
@@ -55,6 +62,10 @@ function take(row: Row, rival: Rival, setting: Setting): Promise<Taken> {
       return takeClient(row, rival, setting);
     case 'memory':
       return takeMemory(row, rival, setting);
+    case 'publish':
+      return takePublish(row, rival, setting);
+    case 'scale-out':
+      return takeScaleOut(row, rival, setting);
   }
 }
 
@@ -76,12 +87,12 @@ async function takeServer(row: ServerRow, rival: Rival, setting: Setting): Promi
     ...(compressing === 'takeover' ? ['--takeover'] : []),
     ...connectOptions(row, rival),
   ]);
-  await eventOf(load, server, 'measuring');
+  await eventOf(load, [server], 'measuring');
   const before = cpuSeconds(server.pid);
-  await eventOf(load, server, 'measured');
+  await eventOf(load, [server], 'measured');
   const after = cpuSeconds(server.pid);
   const rss = residentBytes(server.pid);
-  const result = await resultOf(load, server);
+  const result = await resultOf(load, [server]);
   checkConnections(row, rival, await collected(server));
   const cpu = before === undefined || after === undefined ? undefined : after - before;
   const { p99 } = result.latencyMs;
@@ -106,12 +117,12 @@ async function takeIdle(row: IdleRow, rival: Rival, setting: Setting): Promise<T
     ...['--duration', `${PATIENCE_MS / 1000}`, '--warm-up', '0'],
     ...connectOptions(row, rival),
   ]);
-  await eventOf(load, server, 'measuring');
+  await eventOf(load, [server], 'measuring');
   const grown = residentBytes(server.pid);
   checkConnections(row, rival, await collected(server));
   const after = residentBytes(server.pid);
   load.interrupt();
-  const { failed } = await resultOf(load, server);
+  const { failed } = await resultOf(load, [server]);
   if (before === undefined || grown === undefined || after === undefined) {
     throw new ProgramError('memory of other processes cannot be read on this system');
   }
@@ -135,6 +146,11 @@ async function takeClient(row: ClientRow, rival: Rival, setting: Setting): Promi
 
 function takeMemory(row: MemoryRow, rival: Rival, setting: Setting): Promise<Taken> {
   return takeProgram('memory', rival, setting, { what: row.work, size: row.size, inFlight: 1 });
+}
+
+function takePublish(row: PublishRow, rival: Rival, setting: Setting): Promise<Taken> {
+  const { subscribers, inTick, size } = row;
+  return takeProgram('publish', rival, setting, { what: `${subscribers}`, size, inFlight: inTick });
 }
 
 /** A program that measures itself. */
@@ -165,53 +181,6 @@ function isSelfMeasured(value: object): value is SelfMeasured {
   return 'messages' in value && 'cpuSeconds' in value && 'rssBytes' in value;
 }
 
-function rates(messages: number, seconds: number, cpu: number | undefined): Figures {
-  return {
-    messagesPerSecond: messages / seconds,
-    // What took no measurable time cannot be told by it.
-    ...(cpu === undefined || cpu === 0 ? {} : { messagesPerCpuSecond: messages / cpu }),
-  };
-}
-
-// --- Servers
-
-interface AskedOfServer {
-  readonly work: Work;
-  readonly compressing?: Compressing | undefined;
-  readonly tls?: boolean | undefined;
-}
-
-async function startServer(
-  rival: Rival,
-  { work, compressing = 'none', tls = false }: AskedOfServer,
-  core: number | undefined,
-  setting: Setting,
-): Promise<Program> {
-  const inTheClear: Channel = rival.http2 === true ? 'h2c' : 'tcp';
-  const channel: Channel = tls ? 'tls' : inTheClear;
-  const program = programPath('servers', rival);
-  const command = [...rival.command, program, work, compressing, channel];
-  const environment = {
-    ...rival.environment,
-    ...(tls ? await certificateEnvironment() : {}),
-  };
-  const name = `the server of ${rival.name}`;
-  return new Program(name, command, core, 2 * patienceMs(setting), environment);
-}
-
-async function portOf(server: Program): Promise<number> {
-  const line = await server.line();
-  const port = /^port (\d+)$/.exec(line)?.[1];
-  if (port === undefined) throw new ProgramError(`the server said ${JSON.stringify(line)}`);
-  return Number(port);
-}
-
-/** Has a server collect its garbage. @returns how many connections it has taken so far, 0 where it cannot tell. */
-async function collected(server: Program): Promise<number> {
-  server.tell('collect');
-  return Number(/^collected, (\d+) connections$/.exec(await server.line())?.[1] ?? 0);
-}
-
 /** @throws {ProgramError} where what is to be told of one connection of HTTP/2 came otherwise. */
 function checkConnections(
   { connections }: ServerRow | IdleRow,
@@ -224,21 +193,7 @@ function checkConnections(
   throw new ProgramError(`${taken} TCP connections were taken, not ${expected}`);
 }
 
-function programPath(folder: string, { file }: Rival): string {
-  return join(import.meta.dirname, folder, `${file}.js`);
-}
-
 // --- The load: `aperto bench`
-
-/** What is read of its result. */
-interface LoadResult {
-  readonly seconds: number;
-  readonly messages: number;
-  readonly wrong: number;
-  readonly failed: number;
-  readonly latencyMs: { readonly p99: number | null };
-  readonly cpuSeconds: number;
-}
 
 function urlOf({ tls = false }: ServerRow | IdleRow, port: number): string {
   return `${tls ? 'wss' : 'ws'}://127.0.0.1:${port}/`;
@@ -251,35 +206,4 @@ function connectOptions({ tls = false }: ServerRow | IdleRow, { http2 = false }:
 function startLoad(url: string, setting: Setting, options: readonly string[]): Program {
   const command = [process.execPath, aperto, 'bench', url, '--json', ...options];
   return new Program('the load', command, setting.cores?.other, patienceMs(setting));
-}
-
-/**
- * Waits for an event of the load.
- * @throws {ProgramError} that tells of the server where that has ended: the load's troubles come from it.
- */
-async function eventOf(load: Program, server: Program, name: string): Promise<object> {
-  try {
-    for (;;) {
-      const told = await load.object();
-      if ('event' in told && told.event === name) return told;
-    }
-  } catch (error) {
-    throw server.problem === undefined ? error : new ProgramError(server.problem);
-  }
-}
-
-/** @throws {ProgramError} also where the server has ended meanwhile. */
-async function resultOf(load: Program, server: Program): Promise<LoadResult> {
-  const told = await eventOf(load, server, 'result');
-  if (server.problem !== undefined) throw new ProgramError(server.problem);
-  if (isLoadResult(told)) return told;
-  throw new ProgramError('the load told no result');
-}
-
-function isLoadResult(value: object): value is LoadResult {
-  return 'latencyMs' in value && 'cpuSeconds' in value && 'messages' in value;
-}
-
-function patienceMs({ durationSeconds, warmUpSeconds }: Settings): number {
-  return (durationSeconds + warmUpSeconds) * 1000 + PATIENCE_MS;
 }

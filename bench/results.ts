@@ -2,12 +2,14 @@ import type { RivalName } from './rivals.ts';
 import { median } from './statistics.ts';
 
 /**
- * What may be measured. `loadCpuShare` is how busy the load's process was: near 1 the server waited for it.
+ * What may be measured. `engineMicroseconds` is CPU time of Redis or NATS for each message published. `loadCpuShare` is how busy the load's process was: near 1 the server waited for it.
  */
 const figureNames = [
   'messagesPerSecond',
   'messagesPerCpuSecond',
+  'p50Ms',
   'p99Ms',
+  'engineMicroseconds',
   'rssMiB',
   'loadCpuShare',
   'bytesPerConnection',
@@ -73,6 +75,15 @@ export interface BenchResults {
   /** Rivals that could not be run, and why. */
   readonly missing: Readonly<Partial<Record<RivalName, string>>>;
   readonly rows: readonly RowResult[];
+}
+
+/** @param cpu seconds of CPU time; undefined where that cannot be read. */
+export function rates(messages: number, seconds: number, cpu: number | undefined): Figures {
+  return {
+    messagesPerSecond: messages / seconds,
+    // What took no measurable time cannot be told by it.
+    ...(cpu === undefined || cpu === 0 ? {} : { messagesPerCpuSecond: messages / cpu }),
+  };
 }
 
 export function rivalResult(name: RivalName, measurements: readonly Measurement[]): RivalResult {

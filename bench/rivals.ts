@@ -2,12 +2,20 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import type { DialectName } from './scale-out/dialects.ts';
+import { type EngineName, findEngine } from './scale-out/engine.ts';
+import { BROKER, SHARDED } from './servers/control.ts';
 
 export type RivalName =
   | 'aperto'
   | 'aperto:WebSocket'
   | 'aperto:http/1.1'
   | 'aperto:h2'
+  | 'aperto:broker'
+  | 'aperto+redis'
+  | 'aperto+nats'
+  | 'socket.io+redis'
+  | 'socket.io+redis-sharded'
   | 'ws'
   | 'ws+bufferutil'
   | 'websocket'
@@ -19,6 +27,11 @@ export const rivalNames: readonly RivalName[] = [
   'aperto:WebSocket',
   'aperto:http/1.1',
   'aperto:h2',
+  'aperto:broker',
+  'aperto+redis',
+  'aperto+nats',
+  'socket.io+redis',
+  'socket.io+redis-sharded',
   'ws',
   'ws+bufferutil',
   'bun',
@@ -32,13 +45,17 @@ export const YARDSTICK: RivalName = 'ws';
 export interface Rival {
   readonly name: RivalName;
   readonly version: string;
-  /** The programs' file name, in servers/, clients/ and memory/. */
+  /** The programs' file name, in servers/, clients/, memory/ and publish/. */
   readonly file: string;
   /** Runs a JavaScript file that is appended. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** Whether its WebSockets are streams of one connection of HTTP/2. */
   readonly http2?: boolean;
+  /** What its servers share their topics over. */
+  readonly engine?: EngineName;
+  /** What they speak. Default: WebSocket, and nothing above it. */
+  readonly dialect?: DialectName;
 }
 
 const require = createRequire(import.meta.url);
@@ -61,6 +78,24 @@ export function findRival(name: RivalName): Rival | { readonly missing: string }
       const version = versionOf('aperto');
       return { name, version, file: 'aperto-websocket', command: node, environment: {} };
     }
+    case 'aperto:broker': {
+      const environment = { [BROKER]: '1' };
+      return { name, version: versionOf('aperto'), file: 'aperto', command: node, environment };
+    }
+    case 'aperto+redis':
+    case 'aperto+nats':
+      return overEngine(name, name === 'aperto+nats' ? 'nats' : 'redis', {
+        version: versionOf('aperto'),
+        file: 'aperto-scaled',
+      });
+    case 'socket.io+redis':
+    case 'socket.io+redis-sharded':
+      return overEngine(name, 'redis', {
+        version: `${versionOf('socket.io')}+${versionOf('@socket.io/redis-adapter')}`,
+        file: 'socket.io',
+        dialect: 'socket.io',
+        environment: name === 'socket.io+redis' ? {} : { [SHARDED]: '1' },
+      });
     case 'ws': {
       // It uses bufferutil where that can be found, and here another rival brings it along.
       const environment = { WS_NO_BUFFER_UTIL: '1' };
@@ -73,6 +108,16 @@ export function findRival(name: RivalName): Rival | { readonly missing: string }
     case 'bun':
       return findBun();
   }
+}
+
+function overEngine(
+  name: RivalName,
+  engine: EngineName,
+  rest: Pick<Rival, 'version' | 'file'> & Partial<Rival>,
+): Rival | { readonly missing: string } {
+  const found = findEngine(engine);
+  if ('missing' in found) return found;
+  return { name, command: node, environment: {}, engine, ...rest };
 }
 
 function findBun(): Rival | { readonly missing: string } {

@@ -48,7 +48,32 @@ export interface MemoryRow extends RowBase {
   readonly size: number;
 }
 
-export type Row = ServerRow | IdleRow | ClientRow | MemoryRow;
+/** `server.publish` in memory, without sockets. */
+export interface PublishRow extends RowBase {
+  readonly kind: 'publish';
+  /** Of the topic, in the same process. */
+  readonly subscribers: 0 | 1;
+  /** Messages published in each tick. */
+  readonly inTick: number;
+  readonly size: number;
+}
+
+/** Servers that share their topics over an engine. */
+export interface ScaleOutRow extends RowBase {
+  readonly kind: 'scale-out';
+  readonly servers: number;
+  /** Of each server. */
+  readonly subscribers: number;
+  /** On how many of the servers somebody publishes. */
+  readonly publishers: number;
+  /** Messages of each publisher on their way. */
+  readonly inFlight: number;
+  readonly size: number;
+  /** How many times the warm-up it takes. */
+  readonly warmUps: number;
+}
+
+export type Row = ServerRow | IdleRow | ClientRow | MemoryRow | PublishRow | ScaleOutRow;
 
 const fromMemory: readonly RivalName[] = ['aperto', 'ws', 'websocket', 'faye-websocket'];
 const everyone: readonly RivalName[] = ['aperto', 'ws', 'bun', 'websocket', 'faye-websocket'];
@@ -153,6 +178,8 @@ function count(number: number): string {
 const small = { connections: 100, size: 20, inFlight: 1 };
 /** That many are open in the rows of HTTP/2. */
 const SOCKETS = 1_000;
+/** That many share topics over an engine in the rows of scale-out. */
+const SERVERS = 3;
 const growsFromSmall = { growsFrom: 'echo/20-B' };
 const growsFromThousand = { growsFrom: 'fan-out/1-in-flight' };
 
@@ -230,6 +257,13 @@ export const allRows: readonly Row[] = [
   overHttp2(false, 1),
   overHttp2(false, 8),
   idleOverHttp2(false),
+  publish('nobody', 'to a topic without subscribers', 0, 16),
+  publish('1-subscriber', 'to a topic with one subscriber, 1 in a tick', 1, 1),
+  publish('1-subscriber-16-in-a-tick', 'to a topic with one subscriber, 16 in a tick', 1, 16),
+  scaleOut('10-subscribers', 10, 1, 1),
+  scaleOut('1-in-flight', 1_000, 1, 1),
+  scaleOut('8-in-flight', 1_000, 1, 8),
+  scaleOut('8-in-flight-from-all', 1_000, SERVERS, 8),
 ];
 
 function client(name: string, inFlight: number): ClientRow {
@@ -240,6 +274,52 @@ function client(name: string, inFlight: number): ClientRow {
     rivals: ['aperto', 'aperto:WebSocket', ...everyone.slice(1)],
     size: 20,
     inFlight,
+  };
+}
+
+function publish(
+  name: string,
+  where: string,
+  subscribers: PublishRow['subscribers'],
+  inTick: number,
+): PublishRow {
+  return {
+    kind: 'publish',
+    id: `publish/${name}`,
+    title: `text, 100 B, ${where}`,
+    rivals: ['aperto', 'aperto:broker'],
+    yardstick: 'aperto',
+    subscribers,
+    inTick,
+    size: 100,
+  };
+}
+
+function scaleOut(
+  name: string,
+  subscribers: number,
+  publishers: number,
+  inFlight: number,
+): ScaleOutRow {
+  // Three processes share the time to warm up in; with few subscribers little is done in it.
+  const warmUps = subscribers < 100 ? 15 : 5;
+  const from = publishers === 1 ? 'one server' : 'each server';
+  const whom = `${SERVERS} servers of ${count(subscribers)} subscribers`;
+  return {
+    kind: 'scale-out',
+    id: `scale-out/${name}`,
+    title: `text, ${whom}, 100 B, ${inFlight} in flight from ${from}`,
+    rivals: [
+      ...(['aperto', 'aperto+redis', 'aperto+nats'] as const),
+      ...(['socket.io+redis', 'socket.io+redis-sharded'] as const),
+    ],
+    yardstick: 'socket.io+redis',
+    servers: SERVERS,
+    subscribers,
+    publishers,
+    inFlight,
+    size: 100,
+    warmUps,
   };
 }
 

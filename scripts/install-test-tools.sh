@@ -4,6 +4,9 @@
 #   scripts/install-test-tools.sh            all of them
 #   scripts/install-test-tools.sh chromium   only the named ones
 #
+# Where systemd runs, Debian starts nginx, redis-server and nats-server as services too. No test uses those: each starts
+# its own, on a free port.
+#
 # Exit codes: 0 everything is there; 2 misuse; 3 something is missing and this is not root on Debian;
 # anything else is apt-get's.
 set -euo pipefail
@@ -17,6 +20,9 @@ tools=(
   'nghttpx|APERTO_NGHTTPX|nghttp2-proxy'
   'curl|APERTO_CURL|curl'
   'nghttp|APERTO_NGHTTP|nghttp2-client'
+  'nginx|APERTO_NGINX|nginx'
+  'redis-server|APERTO_REDIS_SERVER|redis-server'
+  'nats-server|APERTO_NATS_SERVER|nats-server'
 )
 
 row_of() {

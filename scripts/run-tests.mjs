@@ -17,8 +17,20 @@ const inCi = process.env.CI === 'true';
 
 /** What the tests of a folder need beyond npm, as scripts/install-test-tools.sh names it. */
 const toolsOfFolder = {
+  'bench/': ['redis-server', 'nats-server'],
+  'brokers/': ['redis-server', 'nats-server'],
   'browser/': ['chromium', 'firefox-esr'],
-  'interop/': ['squid', 'haproxy', 'nghttpx', 'curl', 'nghttp'],
+  'chat/': ['redis-server', 'nats-server'],
+  'interop/': [
+    'squid',
+    'haproxy',
+    'nghttpx',
+    'curl',
+    'nghttp',
+    'nginx',
+    'redis-server',
+    'nats-server',
+  ],
 };
 
 process.exitCode = await main(process.argv.slice(2));
@@ -75,10 +87,12 @@ function testSources() {
 
 /** Where it cannot install, the tests that need a tool look for it themselves and skip with a reason. */
 function installTools(sources) {
-  const tools = Object.entries(toolsOfFolder)
-    .filter(([folder]) => sources.some((path) => path.startsWith(folder)))
-    .flatMap(([, names]) => names);
-  if (tools.length === 0) return true;
+  const tools = new Set(
+    Object.entries(toolsOfFolder)
+      .filter(([folder]) => sources.some((path) => path.startsWith(folder)))
+      .flatMap(([, names]) => names),
+  );
+  if (tools.size === 0) return true;
   const script = join(root, 'scripts', 'install-test-tools.sh');
   const { status, error } = spawnSync('bash', [script, ...tools], {
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -14,6 +14,8 @@ import { listen, type ServeOptions as ServerOptions } from './node/serve.ts';
 import { Server } from './node/server.ts';
 import type { AttachOptions as AttachedOptions } from './node/server-options.ts';
 import { Backplane } from './topics/backplane.ts';
+import type { History } from './topics/history.ts';
+import { MemoryHistory, type MemoryHistoryOptions } from './topics/memory-history.ts';
 import { type TopicOptions, TopicPolicies } from './topics/topic-options.ts';
 import type { TopicPorts } from './topics/topic-ports.ts';
 import { Topics } from './topics/topics.ts';
@@ -78,6 +80,14 @@ export function attach<Data = undefined>(
  */
 export function createPair<Data = undefined>(options: PairOptions<Data> = {}): Promise<Pair<Data>> {
   return connectPair(options, newTopics());
+}
+
+/**
+ * A history in this process: for a service that is one process, and for tests.
+ * @throws {ApertoError} INVALID_OPTION
+ */
+export function memoryHistory(options: MemoryHistoryOptions = {}): History {
+  return new MemoryHistory(nodePlatform, options);
 }
 
 /**
@@ -154,6 +164,8 @@ export type {
   Position,
 } from './topics/history.ts';
 export { MemoryEngine } from './topics/memory-broker.ts';
+export type { MemoryHistoryOptions } from './topics/memory-history.ts';
+export { memoryPresence } from './topics/memory-presence.ts';
 export type { Presence, PresenceOptions } from './topics/presence.ts';
 export type { TopicOptions, TopicPolicy } from './topics/topic-options.ts';
 export type { WebSocketCloseInfo } from './web/close-arguments.ts';

@@ -28,6 +28,8 @@ const pages = [
   'docs/scaling.md',
   'docs/deploy/README.md',
   'docs/deploy/http2.md',
+  'docs/deploy/nginx.md',
+  'docs/deploy/haproxy.md',
   'docs/websocket-differences.md',
 ];
 
@@ -60,12 +62,15 @@ describe('the code in the documents', () => {
     assert.deepEqual(rest, []);
     const guide = codeOf('docs/guide.md');
     assert.ok(guide.length >= 7);
+    const scaling = codeOf('docs/scaling.md');
+    assert.ok(scaling.length >= 7);
     const here = (code: string): string => code.replaceAll('8080', String(port));
     await compile(folder, {
       'server.ts': here(server),
       'client.ts': here(client),
       'page.ts': here(page),
       ...Object.fromEntries(guide.map((code, index) => [`guide-${index}.ts`, code])),
+      ...Object.fromEntries(scaling.map((code, index) => [`scaling-${index}.ts`, code])),
       'deploy-http2.ts': codeOf('docs/deploy/http2.md').join(''),
     });
   });

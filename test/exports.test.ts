@@ -18,6 +18,8 @@ const names = [
   'WebSocketStream',
   'connect',
   'createPair',
+  'memoryHistory',
+  'memoryPresence',
   'defaultLimits',
   'errorTable',
   'prepareMessage',

@@ -12,6 +12,15 @@ export type Compressing = 'none' | 'no-takeover' | 'takeover';
 /** What it speaks, as the third: HTTP/2 in the clear beside HTTP/1.1, or by TLS. */
 export type Channel = 'tcp' | 'h2c' | 'tls';
 
+/** In the environment, where the engine is that a server shares its topics over: a URL. */
+export const ENGINE = 'APERTO_BENCH_ENGINE';
+
+/** In the environment, that Socket.IO's adapter is to use sharded pub/sub. */
+export const SHARDED = 'APERTO_BENCH_SHARDED';
+
+/** In the environment, that there is to be a broker, which does nothing. */
+export const BROKER = 'APERTO_BENCH_BROKER';
+
 /** Room for the largest message measured, where a library's own limit would be in the way. */
 export const MAX_MESSAGE_BYTES: number = 16 * 1024 * 1024;
 
@@ -40,6 +49,13 @@ export function askedCertificate(): { readonly cert: string; readonly key: strin
   if (cert === undefined || key === undefined)
     throw new Error('asked for TLS without a certificate');
   return { cert, key };
+}
+
+/** Where the engine is. */
+export function askedEngine(): string {
+  const url = process.env[ENGINE];
+  if (url === undefined) throw new Error('asked for no engine');
+  return url;
 }
 
 /**

@@ -78,6 +78,15 @@ export function prepareMessage(
   data: string | ArrayBuffer | ArrayBufferView,
   { compress = true }: SendOptions = {},
 ): PreparedMessage {
+  return encodeMessage(data, compress, false);
+}
+
+/** As `prepareMessage`; `isBrief` says that it is sent at once and then forgotten. */
+export function encodeMessage(
+  data: string | ArrayBuffer | ArrayBufferView,
+  compress: boolean,
+  isBrief: boolean,
+): PreparedMessage {
   const content = typeof data === 'string' ? data : toBytes(data);
-  return PreparedMessage.encode(content, nodePlatform, compress);
+  return PreparedMessage.encode(content, nodePlatform, compress, isBrief);
 }

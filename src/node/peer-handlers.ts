@@ -59,6 +59,8 @@ export interface SessionSettings<P extends ClientPeer> extends DriverSettings {
   flushPublished(): void;
   /** Called once, before the `close` handler. */
   onClosed(session: PeerSession<P>, info: CloseInfo): void;
+  /** The `close` handler goes on for a while. Never rejects. */
+  onCloseHandled(handled: Promise<void>): void;
   /** A drop by the slow-peer policy. */
   onDropped(messages: number): void;
 }

@@ -352,7 +352,7 @@ export class PeerSession<P extends ClientPeer>
     if (!this.#needsDrain || this.connection.state !== ConnectionState.OPEN) return;
     if (this.outbox.bufferedAmount > this.settings.limits.highWaterMarkBytes / 2) return;
     this.#needsDrain = false;
-    this.#sendLatest();
+    if (!this.outbox.closed) this.#sendLatest();
     if (!this.#needsDrain) this.#tell(() => this.settings.handlers.drain?.(this.peer));
   }
 
@@ -374,7 +374,13 @@ export class PeerSession<P extends ClientPeer>
     if (this.settings.handlers.close === undefined) return;
     try {
       const settled = this.settings.handlers.close(this.peer, info.code, info.reason);
-      if (isPromise(settled)) settled.then(undefined, (reason) => this.#report(reason));
+      if (!isPromise(settled)) return;
+      this.settings.onCloseHandled(
+        settled.then(
+          () => {},
+          (reason) => this.#report(reason),
+        ),
+      );
     } catch (reason) {
       this.#report(reason);
     }

@@ -2,7 +2,7 @@ import { apertoError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { MessageBatch } from '../protocol/messages/message-batch.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
-import { checkSendable, prepareMessage, type Sendable, type SendOptions } from './data.ts';
+import { checkSendable, encodeMessage, type Sendable, type SendOptions } from './data.ts';
 import type { SlowPeerPolicy } from './peer-handlers.ts';
 
 /** A topic that was published to. */
@@ -81,7 +81,8 @@ export function publishTo(
   checkTopic(topics, topic, limits);
   checkSendable(data);
   if (!topics.isHeard(topic)) return true;
-  const message = data instanceof PreparedMessage ? data : prepareMessage(data, options);
+  const message =
+    data instanceof PreparedMessage ? data : encodeMessage(data, options?.compress ?? true, true);
   return topics.publish(topic, message, except);
 }
 

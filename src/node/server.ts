@@ -12,6 +12,7 @@ import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { agreedSettings } from './compression/node-compression.ts';
 import type { Sendable, SendOptions } from './data.ts';
 import { deadline } from './deadline.ts';
+import { closeAllConnections, closeHttp, watchSockets } from './http-connections.ts';
 import { Http2Sessions } from './http2-sessions.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer } from './peer.ts';
@@ -58,6 +59,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
    * not there for HTTP/2.
    */
   readonly #watched = new Set<Socket>();
+  /** `close` handlers that are still running: what they publish goes out before the broker is closed. */
+  readonly #closeHandlers = new Set<Promise<void>>();
+  #isCutOff = false;
   #whenEmpty: (() => void) | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
   #accepts = true;
@@ -270,6 +274,13 @@ export class Server<Data = undefined> implements AsyncDisposable {
       onError: (error, peer) => this.#record.error(error, peer),
       flushPublished: () => this.#topics.flush(),
       onClosed: (ended, info) => this.#ended(ended, info),
+      onCloseHandled: (handled) => {
+        this.#closeHandlers.add(handled);
+        void handled.then(() => {
+          this.#closeHandlers.delete(handled);
+          this.#checkEmpty();
+        });
+      },
       onDropped: (messages) => {
         this.#record.dropped += messages;
       },
@@ -281,12 +292,14 @@ export class Server<Data = undefined> implements AsyncDisposable {
     this.#peers.remove(session);
     this.#topics.leave(session);
     this.#upgrades.ended(session.peer.remoteAddress);
-    this.#checkEmpty();
+    // Its `close` handler is called next.
+    queueMicrotask(() => this.#checkEmpty());
   }
 
   /** Perhaps nothing is left that closing has to wait for. */
   #checkEmpty(): void {
-    if (this.#peers.size === 0 && this.#upgrades.waiting.size === 0) this.#whenEmpty?.();
+    const isEmpty = this.#peers.size === 0 && this.#upgrades.waiting.size === 0;
+    if (isEmpty && (this.#closeHandlers.size === 0 || this.#isCutOff)) this.#whenEmpty?.();
   }
 
   /** @internal Tells of an error that is no peer's. */
@@ -320,7 +333,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
     const { code, reason, noticeMs, spreadMs, timeoutMs } = options;
     if (noticeMs > 0) await sleep(noticeMs);
     this.#accepts = false;
-    const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;
+    const httpClosed = this.#ownsHttp ? closeHttp(this.#http) : undefined;
     if (this.#ownsHttp) {
       this.#upgrades.endSilent();
       this.#http2.closeSessions();
@@ -364,40 +377,19 @@ export class Server<Data = undefined> implements AsyncDisposable {
     });
   }
 
-  #closeHttp(): Promise<void> {
-    return new Promise((resolve) => {
-      // It calls back with an error where it was not listening; then, too, nothing is left.
-      this.#http.close(() => resolve());
-    });
-  }
-
   #cutOff(): void {
     for (const peer of this.#peers) peer.terminate();
     for (const socket of this.#upgrades.waiting) socket.destroy();
     if (this.#ownsHttp) closeAllConnections(this.#http);
     this.#http2.destroySessions();
     for (const socket of this.#watched) socket.destroy();
+    this.#isCutOff = true;
+    this.#checkEmpty();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** As far as the server of that kind and version can. */
-function closeAllConnections(http: NetServer & { closeAllConnections?(): void }): void {
-  http.closeAllConnections?.();
-}
-
-/** Keeps in `sockets` those that are open, with one listener for all of them. */
-function watchSockets(http: NetServer, sockets: Set<Socket>): void {
-  function forget(this: Socket): void {
-    sockets.delete(this);
-  }
-  http.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('close', forget);
-  });
 }
 
 function isTcp(address: string | AddressInfo | null): address is AddressInfo {

@@ -52,7 +52,8 @@ async function behaves(
   sockets: Socket[],
   signal: AbortSignal,
 ): Promise<boolean> {
-  server.listen(0, '127.0.0.1');
+  // In a worker of node:cluster, what is not exclusive is accepted for all workers together.
+  server.listen({ port: 0, host: '127.0.0.1', exclusive: true });
   await happens(server, 'listening', signal);
   const address = server.address();
   if (typeof address !== 'object' || address === null) return false;

@@ -235,6 +235,8 @@ export abstract class StreamDriver<Settings extends DriverSettings>
     if (this.#closed) return;
     this.#closed = true;
     this.outbox.close();
+    // What holds the end may wait for what is sent to leave: nothing is there any more.
+    if (this.endWaits) this.onRoom();
     // What arrived before the end is delivered before it, unless we broke off ourselves or it is not inflated.
     const isWaiting = (this.endWaits || this.#rest !== undefined) && !this.connection.inflating;
     if (!isWaiting || this.connection.state > ConnectionState.CLOSED_BY_US) this.#finish();

@@ -20,6 +20,8 @@ export interface Platform {
   encodeUtf8(text: string, target: Uint8Array, at: number, length?: number): number;
   /** Memory for a message or for frames, with whatever is in it, of the kind that is quickest to send. */
   allocate(size: number): Uint8Array;
+  /** As `allocate`, for what is sent soon and then forgotten: small ones share memory. */
+  allocateBrief(size: number): Uint8Array;
   /** As `allocate`, perhaps larger, for a while: `returnScratch` gives it back. To lose it is no harm. */
   takeScratch(size: number): Uint8Array;
   returnScratch(bytes: Uint8Array): void;

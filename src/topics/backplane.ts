@@ -1,4 +1,4 @@
-import type { ApertoError } from '../protocol/aperto-error.ts';
+import { ApertoError } from '../protocol/aperto-error.ts';
 import { apertoError } from '../protocol/errors.ts';
 import type { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import type { Broker, BrokerHost } from './broker.ts';
@@ -250,6 +250,7 @@ function checkOptions(broker: Broker, maxUnpublishedBytes: number): void {
 }
 
 function engineLost(cause: unknown): ApertoError {
+  if (cause instanceof ApertoError) return cause;
   return apertoError('ENGINE_AWAY', { detail: textOf(cause), cause });
 }
 

@@ -46,7 +46,7 @@ export function sealEnvelope(
 ): Uint8Array {
   let size = HEAD_BYTES;
   for (const { frame } of messages) size += frame.length;
-  const bytes = platform.allocate(size);
+  const bytes = platform.allocateBrief(size);
   bytes[0] = VERSION;
   bytes[1] = messages[0]?.compress === false ? UNCOMPRESSED : 0;
   writeNumber(bytes, 2, node);

@@ -24,7 +24,7 @@ export interface HistoryRead {
   readonly position: Position;
   /**
    * Whether the entries are all that followed the position that was asked for. If not, messages are missing, and the
-   * entries are the last ones that are kept. Without a position: whether they are all that there ever was.
+   * entries are the last ones that are kept. Without a position: whether they are all since the epoch began.
    */
   readonly complete: boolean;
 }
@@ -44,14 +44,15 @@ export interface History {
   /**
    * Appends a message. Resolves once the engine has it.
    * @param id where given, a message of the same id that is still known is not appended twice: so it may be tried again.
-   * @throws {ApertoError} ENGINE_AWAY where it may not have been appended; INVALID_TOPIC; INVALID_DATA.
+   * @throws {ApertoError} ENGINE_AWAY where it may not have been appended; INVALID_TOPIC; INVALID_DATA; INVALID_OPTION for an
+   * id that is empty or no well-formed Unicode.
    */
   append(topic: string, data: Message, id?: string): Promise<Appended>;
   /**
    * The messages after a position, all of them or the answer that they are not all there; without one, the last ones.
    * A position that is malformed, forged, of another topic or of a lost history is answered with `complete: false`.
    * @param limit where no position is given, how many at most. Default all that are kept.
-   * @throws {ApertoError} ENGINE_AWAY, INVALID_TOPIC
+   * @throws {ApertoError} ENGINE_AWAY, INVALID_TOPIC; INVALID_OPTION for a limit that is no whole number.
    */
   read(topic: string, after?: Position, limit?: number): Promise<HistoryRead>;
 }

@@ -6,7 +6,7 @@ export interface Presence {
   /**
    * Enters a member on this node. Resolves to whether it is new: on no node before.
    * @throws {ApertoError} ENGINE_AWAY: it is entered on this node all the same, and on all once the engine is back;
-   * INVALID_TOPIC.
+   * INVALID_TOPIC; INVALID_OPTION for a member that is empty or no well-formed Unicode. After `close`, ENGINE_AWAY alone.
    */
   enter(topic: string, member: string): Promise<boolean>;
   /**
@@ -28,8 +28,8 @@ export interface PresenceOptions {
   /** How long after its last sign a node counts as gone. Default 30,000 ms. */
   readonly ttlMs?: number;
   /**
-   * Members of nodes that were gone without a word have been taken out of a topic that this node has members in; each is
-   * told by one node, with some engines by more than one.
+   * Members of nodes that were gone without a word have been taken out of a topic that this node has members in. One node is
+   * told of each.
    */
   readonly onGone?: (topic: string, members: readonly string[]) => void;
 }

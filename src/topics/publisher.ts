@@ -39,6 +39,10 @@ export class Publisher {
   readonly #batches = new Map<string, Batch>();
   /** By topic, the last envelope; the topic published to longest ago first. */
   readonly #chains = new Map<string, Link>();
+  readonly #flushTask = (): void => {
+    this.#scheduled = false;
+    this.#flush();
+  };
   #sequence = 0;
   #scheduled = false;
   /** Bytes that the engine has not taken. */
@@ -84,10 +88,7 @@ export class Publisher {
     if (batch.bytes >= MAX_BATCH) this.#send(topic, batch);
     else if (!this.#scheduled) {
       this.#scheduled = true;
-      this.#ports.atEndOfTick(() => {
-        this.#scheduled = false;
-        this.#flush();
-      });
+      this.#ports.atEndOfTick(this.#flushTask);
     }
     return true;
   }
@@ -121,8 +122,8 @@ export class Publisher {
     const before = this.#chains.get(topic);
     this.#sequence += 1;
     const sequence = this.#sequence;
-    // Set anew, it is the last one to be forgotten.
-    if (before !== undefined) this.#chains.delete(topic);
+    // Set anew, it is the last one to be forgotten; the last one is that already.
+    if (before !== undefined && before.sequence !== sequence - 1) this.#chains.delete(topic);
     this.#chains.set(topic, { sequence, at });
     if (this.#chains.size > MAX_CHAINS) {
       const [oldest] = this.#chains.keys();

@@ -16,7 +16,7 @@ function ids(...args: readonly string[]): string[] {
 test('without arguments everything is measured, by every library', () => {
   const { plan, output } = run();
   assert.deepEqual(plan.rows, allRows);
-  assert.equal(plan.rivals.length, 9);
+  assert.equal(plan.rivals.length, 14);
   assert.equal(plan.rounds, 3);
   assert.equal(output, undefined);
 });

@@ -1,34 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
 import { parseResults } from '../../bench/dist/results.js';
+import { bench, folder } from './bench-program.ts';
 import { lineOf, results, row } from './results.ts';
-
-const main = fileURLToPath(new URL('../../bench/dist/main.js', import.meta.url));
-
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly errors: string;
-}
-
-function bench(...args: readonly string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [main, ...args], (_error, out, errors) => {
-      resolve({ code: child.exitCode ?? -1, out, errors });
-    });
-  });
-}
-
-async function folder(t: TestContext): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'aperto-bench-'));
-  t.after(() => rm(path, { recursive: true }));
-  return path;
-}
 
 test('a run tells what it does, ends with a table, and writes a file that holds each measurement', async (t) => {
   const path = join(await folder(t), 'new', 'results.json');
@@ -39,7 +15,7 @@ test('a run tells what it does, ends with a table, and writes a file that holds 
     'parse/1-KiB',
     'write/1-KiB',
   ];
-  const brief = ['--rounds', '1', '--duration', '0.1', '--warm-up', '0.05'];
+  const brief = ['--rounds', '1', '--duration', '0.2', '--warm-up', '0.05'];
   const ended = await bench(...rows, '--only', 'aperto,ws', ...brief, '--output', path);
   assert.equal(ended.code, 0, ended.errors);
   assert.match(ended.errors, /\[1\/9\] parse\/1-KiB, round 1 of 1, aperto: [\d,]+\/s/);
@@ -73,7 +49,7 @@ test('a run tells what it does, ends with a table, and writes a file that holds 
 test('streams of one connection of HTTP/2 are measured, with and without TLS', async (t) => {
   const path = join(await folder(t), 'results.json');
   const rows = ['http2/tls-8-in-flight', 'http2/cleartext-idle'];
-  const brief = ['--rounds', '1', '--duration', '0.1', '--warm-up', '0'];
+  const brief = ['--rounds', '1', '--duration', '1', '--warm-up', '0'];
   const ended = await bench(...rows, '--only', 'aperto:h2', ...brief, '--output', path);
   // It ends with 1 where they came over more connections than one.
   assert.equal(ended.code, 0, ended.errors + ended.out);

@@ -6,7 +6,13 @@ import {
   UsageError,
 } from '../../apps/chat/dist/server/arguments.js';
 
-const usual: Arguments = { port: 8080, host: '127.0.0.1', origins: [] };
+const usual: Arguments = {
+  port: 8080,
+  host: '127.0.0.1',
+  origins: [],
+  workers: 1,
+  noticeMs: 0,
+};
 
 test('without arguments: port 8080, this machine only', () => {
   assert.deepEqual(readArguments([], {}), usual);
@@ -50,6 +56,31 @@ test('origins and a certificate are taken', () => {
   });
 });
 
+test('an engine is taken from the command line, or else from the environment', () => {
+  const redis = { kind: 'redis', url: 'redis://:secret@localhost:6379/1' } as const;
+  const nats = { kind: 'nats', url: 'nats://localhost' } as const;
+  assert.deepEqual(readArguments(['--redis', redis.url], {}), { ...usual, engine: redis });
+  assert.deepEqual(readArguments(['--nats', nats.url], {}), { ...usual, engine: nats });
+  assert.deepEqual(readArguments([], { REDIS_URL: redis.url }), { ...usual, engine: redis });
+  assert.deepEqual(readArguments([], { NATS_URL: nats.url, REDIS_URL: '' }), {
+    ...usual,
+    engine: nats,
+  });
+  assert.deepEqual(readArguments(['--nats', nats.url], { REDIS_URL: redis.url }), {
+    ...usual,
+    engine: nats,
+  });
+});
+
+test('workers, and how to end', () => {
+  assert.deepEqual(readArguments(['--workers', '3', '--notice', '7.5', '--spread=0'], {}), {
+    ...usual,
+    workers: 3,
+    noticeMs: 7500,
+    spreadMs: 0,
+  });
+});
+
 test('what cannot be is refused with a sentence', () => {
   const wrong: ReadonlyArray<readonly [args: string[], says: RegExp]> = [
     [['--port', '65536'], /--port takes a port from 0 to 65535, not "65536"/],
@@ -63,6 +94,16 @@ test('what cannot be is refused with a sentence', () => {
     [['--origin', 'example.org'], /--origin takes an origin such as/],
     [['--origin', 'https://example.org/'], /--origin takes an origin such as/],
     [['--origin', '*'], /--origin takes an origin such as/],
+    [['--redis', 'redis://a', '--nats', 'nats://b'], /--redis and --nats do not go together/],
+    [['--redis', 'localhost:6379'], /--redis takes a URL such as redis:\/\/localhost/],
+    [['--redis='], /--redis takes a URL/],
+    [['--redis', 'http://localhost'], /--redis takes a URL/],
+    [['--nats', 'redis://localhost'], /--nats takes a URL such as nats:\/\/localhost/],
+    [['--workers', '0'], /--workers takes a number from 1 to 999, not "0"/],
+    [['--workers', '1.5'], /--workers/],
+    [['--notice', '-1'], /--notice/],
+    [['--notice', '3601'], /--notice takes seconds from 0 to 3600, not "3601"/],
+    [['--spread', '1s'], /--spread takes seconds/],
     [['--colour'], /--colour/],
     [['extra'], /extra/],
   ];
@@ -74,4 +115,13 @@ test('what cannot be is refused with a sentence', () => {
     );
   }
   assert.throws(() => readArguments([], { PORT: 'http' }), /PORT takes a port/);
+  assert.throws(
+    () => readArguments([], { REDIS_URL: 'redis://a', NATS_URL: 'nats://b' }),
+    /REDIS_URL and NATS_URL do not go together/,
+  );
+  // What is wrong may be so near to a password that it is not repeated.
+  assert.throws(
+    () => readArguments(['--redis', 'http://:secret@host'], {}),
+    (error: unknown) => error instanceof UsageError && !error.message.includes('secret'),
+  );
 });

@@ -7,7 +7,7 @@ import {
 } from '../../apps/chat/dist/server/chat-server.js';
 import { type ClientPeer, connect } from '../../dist/index.js';
 
-const patienceMs = 5000;
+const patienceMs = 20_000;
 
 /** A chat server on a free port, closed when the test ends. */
 export async function startTestChat(

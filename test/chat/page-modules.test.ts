@@ -105,6 +105,8 @@ test('the page reads every message that the server writes', () => {
     joined: undefined,
     left: 'Bo',
   });
+  const history = { type: 'history', room: 'r', history: [said] } as const;
+  assert.deepEqual(parseServerMessage(encode(history)), history);
   const error = { type: 'error', code: 'bad-id', message: 'm' } as const;
   assert.deepEqual(parseServerMessage(encode(error)), { ...error, room: undefined, id: undefined });
 });
@@ -116,7 +118,7 @@ test('property: what is no message of the server is undefined, and never throws'
       assert.ok(message === undefined || typeof message.type === 'string');
     }),
   );
-  for (const type of ['joined', 'said', 'presence', 'constructor']) {
+  for (const type of ['joined', 'said', 'presence', 'history', 'constructor']) {
     assert.equal(parseServerMessage(JSON.stringify({ type })), undefined, type);
   }
   assert.equal(

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import type { ChatServer } from '../../apps/chat/dist/server/chat-server.js';
 import { startTestChat, type Visitor, visit, visitRoom } from './chat-visitor.ts';
+import { eventually } from './page-client.ts';
 
 const at = 1_767_225_600_000;
 
@@ -316,4 +318,39 @@ test('the end of the server is 1001', async (t) => {
   const closed = ana.peer.closed;
   await chat.close();
   assert.equal((await closed).code, 1001);
+});
+
+test('a visitor that is cut off while it does not read its answers leaves all the same', async (t) => {
+  let now = at;
+  const chat = await startTestChat(t, { now: () => now });
+  const bo = await visitRoom(t, chat, 'lobby', 'Bo');
+  for (let i = 1; i <= 100; i++) {
+    now += 50;
+    await say(bo, 'lobby', '"'.repeat(4096), String(i));
+  }
+  const { hostname: host, port } = new URL(chat.url);
+  const deaf = createConnection(Number(port), host);
+  t.after(() => deaf.destroy());
+  deaf.pause();
+  deaf.write(
+    `GET /chat HTTP/1.1\r\nHost: ${host}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+      'Sec-WebSocket-Protocol: superchat\r\n\r\n',
+  );
+  // Twenty answers of 0.8 MB: more than the kernel takes.
+  for (let i = 1; i <= 20; i++) {
+    const join = JSON.stringify({ type: 'join', room: 'lobby', name: `Ana ${i}` });
+    deaf.write(Buffer.from([0x81, 0x80 | join.length, 0, 0, 0, 0, ...Buffer.from(join)]));
+  }
+  for (const joined of ['Ana 1', 'Ana 2']) {
+    const presence = await bo.nextObject();
+    assert.equal(presence['joined'] ?? (await bo.nextObject())['joined'], joined);
+  }
+  deaf.resetAndDestroy();
+  await eventually(
+    () => chat.health.peers === 1,
+    () => `${chat.health.peers} visitors are there`,
+  );
+  const clea = await visit(t, chat, { protocols: ['superchat'] });
+  assert.deepEqual((await clea.join('lobby', 'Clea'))['members'], ['Bo', 'Clea']);
 });

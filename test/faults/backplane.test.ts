@@ -49,6 +49,7 @@ for (const slowPeers of ['close', 'drop', 'latest'] satisfies SlowPeerPolicy[]) 
       onError: assert.fail,
       flushPublished: () => backplane.flush(),
       onClosed: (session) => backplane.leave(session),
+      onCloseHandled() {},
       onDropped: (count) => {
         dropped += count;
       },

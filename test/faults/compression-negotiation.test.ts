@@ -195,8 +195,8 @@ test('fault 67: a client that is asked for a window of 8 sends uncompressed, and
   assert.deepEqual(messages, ['text (5000)']);
 });
 
-test('fault 68: of several offers the first acceptable one is taken', async () => {
-  await withApplication(takingOver, async (application) => {
+testOverAll('fault 68: of several offers the first acceptable one is taken', async (over) => {
+  await withApplication({ ...takingOver, over }, async (application) => {
     for (const [offers, accepted] of [
       [['permessage-deflate; unknown, permessage-deflate'], 'permessage-deflate'],
       [['permessage-deflate; unknown', 'permessage-deflate'], 'permessage-deflate'],

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect } from '../../dist/index.js';
 import { expectFailure, withApplication } from './application.ts';
+import { readClose, withClient } from './client.ts';
 import { watchHeap } from './heap.ts';
 import {
   BINARY,
@@ -10,7 +9,6 @@ import {
   CLOSE,
   CONTINUED,
   clientFrame,
-  closeCodeOf,
   closePayload,
   FINISHED,
   hex,
@@ -20,8 +18,6 @@ import {
   TEXT,
   TEXT_BEGUN,
 } from './raw-frames.ts';
-import { switching, withRawServer } from './raw-server.ts';
-import { within } from './raw-socket.ts';
 import { testOverAll } from './transport.ts';
 
 testOverAll('fault 42: a continuation with nothing begun fails', async (over) => {
@@ -170,26 +166,17 @@ testOverAll('fault 46: pieces that add up to the limit and one fail with 1009', 
   });
 });
 
-test('fault 46: seen by a client, too', async () => {
-  const events: string[] = [];
-  await withRawServer(
-    {
-      async answer(raw, request) {
-        raw.write(switching(request), serverFrame(TEXT_BEGUN, 'x'.repeat(10)), hex('80 01'));
-        const close = await raw.readFrame();
-        assert.equal(closeCodeOf(close.payload), 1009);
-        await raw.expectEnd();
-        raw.end();
-      },
+testOverAll('fault 46: seen by a client, too', async (over) => {
+  const { events } = await withClient(
+    over,
+    async (raw) => {
+      raw.write(serverFrame(TEXT_BEGUN, 'x'.repeat(10)), hex('80 01'));
+      assert.equal(await readClose(raw), 1009);
+      await raw.expectEnd();
+      raw.end();
     },
-    async (url) => {
-      const peer = await connect(url, {
-        limits: { maxMessageBytes: 10 },
-        message: () => void events.push('message'),
-        close: (_, code) => void events.push(`close ${code}`),
-      });
-      await within('the end', peer.closed);
-    },
+    undefined,
+    { limits: { maxMessageBytes: 10 } },
   );
   assert.deepEqual(events, ['close 1009']);
 });

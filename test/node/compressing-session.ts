@@ -46,6 +46,7 @@ export function compressingSettings({
     onError: assert.fail,
     flushPublished() {},
     onClosed() {},
+    onCloseHandled() {},
     onDropped() {},
   };
 }

@@ -55,6 +55,7 @@ export function fakeSession({
       onError: (error) => errors.push(error),
       flushPublished() {},
       onClosed() {},
+      onCloseHandled() {},
       onDropped(messages) {
         dropped += messages;
       },

@@ -24,6 +24,7 @@ export const testPlatform: Platform = {
     return bytes.length;
   },
   allocate: (size) => new Uint8Array(size).fill(0xaa),
+  allocateBrief: (size) => new Uint8Array(size).fill(0xaa),
   takeScratch: (size) => new Uint8Array(size + 1).fill(0xaa),
   returnScratch(bytes) {
     // Whoever still reads it reads rubbish.

@@ -1,6 +1,7 @@
 import { type ReconnectingClient, reconnect } from 'aperto';
 import {
   type Joined,
+  type Missed,
   type Presence,
   parseServerMessage,
   type Refused,
@@ -17,6 +18,7 @@ export interface ConnectionHandlers {
   joined(message: Joined): void;
   said(message: SaidInRoom): void;
   presence(message: Presence): void;
+  missed(message: Missed): void;
   /** A message of ours that will never be said, and why. */
   notSaid(pending: Pending, why: string): void;
   /** The server does not let us in, and why. */
@@ -25,6 +27,12 @@ export interface ConnectionHandlers {
 
 /** Time for the server to answer what it must answer. */
 const answerMs = 10_000;
+
+/** How long to wait, at least, before what was refused for the time being is sent again. */
+const pauseMs: ReadonlyMap<string, number> = new Map([
+  ['rate-limited', 500],
+  ['unavailable', 1_000],
+]);
 
 /**
  * Keeps the page in its room, over as many connections as it takes.
@@ -44,7 +52,10 @@ export class Connection {
   /** The id of the message that the server has yet to acknowledge. */
   #inFlight: string | undefined;
   #deadline: number | undefined;
+  /** Until then nothing is sent. */
   #pause: number | undefined;
+  /** The rooms to be joined after it. */
+  readonly #joinAgain = new Set<string>();
 
   constructor(url: string, outbox: Outbox, handlers: ConnectionHandlers) {
     this.#url = url;
@@ -75,6 +86,12 @@ export class Connection {
   /** Tries at once where it was waiting to: somebody looks at the page again. */
   wake(): void {
     this.#client?.retry();
+  }
+
+  /** Goes for good. */
+  end(): void {
+    this.#lost();
+    this.#client?.close();
   }
 
   #connect(): ReconnectingClient {
@@ -124,6 +141,10 @@ export class Connection {
       case 'presence':
         if (message.room === this.#place?.room) this.#handlers.presence(message);
         break;
+      case 'history':
+        if (message.room === this.#place?.room) this.#handlers.missed(message);
+        for (const { id } of message.history) this.#settled(id);
+        break;
       case 'error':
         this.#refused(message);
         break;
@@ -132,17 +153,13 @@ export class Connection {
 
   #refused(message: Refused): void {
     const { code, id, room } = message;
-    if (code === 'rate-limited') {
-      this.#answered();
-      this.#inFlight = undefined;
-      this.#pause = setTimeout(
-        () => {
-          this.#pause = undefined;
-          if (id === undefined && room !== undefined) this.#join(room);
-          this.flush();
-        },
-        500 + 500 * Math.random(),
-      );
+    const pause = pauseMs.get(code);
+    if (pause !== undefined) {
+      if (id === undefined && room !== undefined) this.#joinAgain.add(room);
+      this.#pauseFor(pause * (1 + Math.random()));
+      if (code === 'unavailable' && !this.#rooms.has(this.#place?.room ?? '')) {
+        this.#handlers.state('waiting');
+      }
     } else if (code === 'not-joined' && id !== undefined && room !== undefined) {
       this.#rooms.delete(room);
       this.#inFlight = undefined;
@@ -156,6 +173,19 @@ export class Connection {
       this.#handlers.state('open');
       this.#handlers.notJoined(message);
     }
+  }
+
+  #pauseFor(ms: number): void {
+    this.#answered();
+    this.#inFlight = undefined;
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined;
+      const rooms = [...this.#joinAgain];
+      this.#joinAgain.clear();
+      for (const room of rooms) this.#join(room);
+      this.flush();
+    }, ms);
   }
 
   #settled(id: string): void {
@@ -203,6 +233,7 @@ export class Connection {
     this.#pause = undefined;
     this.#inFlight = undefined;
     this.#rooms.clear();
+    this.#joinAgain.clear();
     this.#handlers.state('waiting');
   }
 }

@@ -1,5 +1,5 @@
 import { Connection } from './connection.ts';
-import { type Joined, normalise } from './messages.ts';
+import { type Joined, normalise, type Said } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import { browserStore } from './storage.ts';
 import { element, Log, Members, showPanel, showState } from './view.ts';
@@ -55,6 +55,7 @@ const connection = new Connection(
         log.notice(`${went} left`);
       }
     },
+    missed: ({ history }) => showHistory(history, 'The server has lost something'),
     notSaid({ id, room: its }, why) {
       if (its === room) log.failed(id, why);
     },
@@ -70,11 +71,15 @@ function joined(message: Joined): void {
   members.set(message.members, name);
   // After a reconnection most of the history is shown already. Where none of it is, what is shown and
   // what comes now may not meet.
-  const fresh = message.history.filter(({ id }) => !log.has(id));
-  const gap = log.hasSaid && fresh.length > 0 && fresh.length === message.history.length;
+  const { history } = message;
+  const meets = history.length === 0 || history.some(({ id }) => log.has(id));
+  showHistory(history, !meets && log.hasSaid ? 'You were away' : undefined);
+}
+
+function showHistory(history: readonly Said[], why: string | undefined): void {
   log.quietly(() => {
-    if (gap) log.notice('You were away; some messages may be missing here');
-    for (const said of message.history) {
+    if (why !== undefined) log.notice(`${why}; some messages may be missing here`);
+    for (const said of history) {
       log.said(said, outbox.isOwn(said.id));
       // In the history: so it was said, though the acknowledgement was lost.
       outbox.settle(said.id);

@@ -16,6 +16,13 @@ export interface Joined {
   readonly history: readonly Said[];
 }
 
+/** Messages have been missed on the way; these are the last ones. */
+export interface Missed {
+  readonly type: 'history';
+  readonly room: string;
+  readonly history: readonly Said[];
+}
+
 export interface SaidInRoom extends Said {
   readonly type: 'said';
   readonly room: string;
@@ -36,7 +43,7 @@ export interface Refused {
   readonly id: string | undefined;
 }
 
-export type ServerMessage = Joined | SaidInRoom | Presence | Refused;
+export type ServerMessage = Joined | SaidInRoom | Presence | Missed | Refused;
 
 /** A server's message; undefined for what a newer server may say and this page does not know. */
 export function parseServerMessage(data: string): ServerMessage | undefined {
@@ -65,9 +72,14 @@ export function parseServerMessage(data: string): ServerMessage | undefined {
   if (type === 'presence') {
     return { type, room, joined: asString(value['joined']), left: asString(value['left']) };
   }
+  if (type === 'history') {
+    const history = parseHistory(value['history']);
+    return history === undefined ? undefined : { type, room, history };
+  }
   if (type === 'joined') {
-    const { name, members, history } = value;
-    if (typeof name !== 'string' || !Array.isArray(members) || !Array.isArray(history)) {
+    const { name, members } = value;
+    const history = parseHistory(value['history']);
+    if (typeof name !== 'string' || !Array.isArray(members) || history === undefined) {
       return undefined;
     }
     return {
@@ -75,10 +87,15 @@ export function parseServerMessage(data: string): ServerMessage | undefined {
       room,
       name,
       members: members.filter((member: unknown) => typeof member === 'string'),
-      history: history.map(parseSaid).filter((said) => said !== undefined),
+      history,
     };
   }
   return undefined;
+}
+
+function parseHistory(value: unknown): Said[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return value.map(parseSaid).filter((said) => said !== undefined);
 }
 
 function parseSaid(value: unknown): Said | undefined {

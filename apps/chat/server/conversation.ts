@@ -1,154 +1,146 @@
-import { type PreparedMessage, prepareMessage } from 'aperto';
 import type { ChatLimits } from './limits.ts';
-import type { Room, Said } from './room.ts';
-import { Rooms } from './rooms.ts';
-import { tell, type Visitor } from './session.ts';
-import { encode, type ServerMessage } from './superchat-messages.ts';
+import type { Room } from './room.ts';
+import type { Rooms } from './rooms.ts';
+import type { Said } from './said.ts';
+import type { Visitor } from './session.ts';
 
-export type Entered =
-  | { readonly ok: true; readonly room: Room }
-  | { readonly ok: false; readonly full: 'connection' | 'server' };
+/** Why somebody is not let in: the connection or the server has too many rooms, or the engine is away. */
+export type Entered = 'in' | 'connection-full' | 'server-full' | 'unavailable';
 
-/** A message as each subprotocol has it. */
-interface Forms {
-  readonly chat: PreparedMessage;
-  readonly superchat: PreparedMessage;
-}
+/** What became of a text: it was said, now or before, or the engine is away. */
+export type Spoken = { readonly earlier: Said | undefined } | 'unavailable';
 
-/**
- * The rooms, and who is told what happens there. Each room has one topic a subprotocol, so that what
- * goes to a thousand members is encoded twice, not a thousand times.
- */
+/** Who is where, and what they do there. For one visitor, one thing after another. */
 export class Conversation {
   readonly limits: ChatLimits;
   readonly #rooms: Rooms;
   readonly #now: () => number;
+  readonly #onFailed: (error: unknown) => void;
   #guests = 0;
 
-  /** @param now milliseconds since 1970 UTC: the times of messages. */
-  constructor(limits: ChatLimits, now: () => number) {
+  /**
+   * @param now milliseconds since 1970 UTC: the times of messages.
+   * @param onFailed is told what the engine could not do.
+   */
+  constructor(
+    rooms: Rooms,
+    limits: ChatLimits,
+    now: () => number,
+    onFailed: (error: unknown) => void,
+  ) {
     this.limits = limits;
-    this.#rooms = new Rooms(limits);
+    this.#rooms = rooms;
     this.#now = now;
+    this.#onFailed = onFailed;
   }
 
-  /** A room that somebody is in, or that is remembered. */
+  /** A room that somebody on this server is in. */
   room(name: string): Room | undefined {
     return this.#rooms.get(name);
   }
 
-  /** A name that nobody in the room has. */
-  guestName(roomName: string): string {
+  /**
+   * Takes a seat in a room, or another name where the connection is in it already.
+   * @param welcome is called before anything else is told in the room: what the room has then, and nothing of what comes
+   * after.
+   */
+  async join(
+    peer: Visitor,
+    roomName: string,
+    name: string,
+    welcome: (room: Room) => void,
+  ): Promise<Entered> {
+    const before = peer.data.seats.get(roomName);
     const room = this.#rooms.get(roomName);
-    let name: string;
-    do {
-      this.#guests += 1;
-      name = `guest-${this.#guests}`;
-    } while (room?.has(name));
-    return name;
+    if (before !== undefined && room !== undefined) {
+      if (before !== name) await this.#rename(peer, room, before, name);
+      welcome(room);
+      return 'in';
+    }
+    return this.#enter(peer, roomName, welcome, async (entered) => ({
+      name,
+      isNew: await entered.enterName(name),
+    }));
   }
 
-  /** Takes a seat in a room, or another name where the connection is in it already. */
-  join(peer: Visitor, roomName: string, name: string): Entered {
+  /** As `join`, under a name that nobody in the room has. */
+  joinAsGuest(
+    peer: Visitor,
+    roomName: string,
+    welcome: (room: Room, name: string) => void,
+  ): Promise<Entered> {
+    return this.#enter(peer, roomName, welcome, async (room) => {
+      for (;;) {
+        this.#guests += 1;
+        const name = `guest-${this.#guests}`;
+        if (room.has(name)) continue;
+        if (await room.enterName(name)) return { name, isNew: true };
+        // A guest of another server.
+        await this.#giveBack(room, name);
+      }
+    });
+  }
+
+  async #enter(
+    peer: Visitor,
+    roomName: string,
+    welcome: (room: Room, name: string) => void,
+    takeName: (room: Room) => Promise<{ readonly name: string; readonly isNew: boolean }>,
+  ): Promise<Entered> {
     const { seats } = peer.data;
-    const before = seats.get(roomName);
-    if (before === undefined && seats.size >= this.limits.roomsPerConnection) {
-      return { ok: false, full: 'connection' };
-    }
-    const room = this.#rooms.open(roomName);
-    if (room === undefined) return { ok: false, full: 'server' };
-    if (before === name) return { ok: true, room };
-
+    if (seats.size >= this.limits.roomsPerConnection) return 'connection-full';
+    const room = await this.#rooms.hold(roomName).catch((error) => this.#failed(error));
+    if (room === 'unavailable') return room;
+    if (room === undefined) return 'server-full';
+    const { name, isNew } = await takeName(room);
     seats.set(roomName, name);
-    const arrived = room.enter(name);
-    if (before === undefined) {
-      peer.subscribe(topic(isSuperchat(peer) ? 'superchat' : 'chat', roomName));
-      if (arrived) this.#tellOthers(peer, roomName, joinedForms(roomName, name));
-      return { ok: true, room };
-    }
+    room.seat(peer, name, isNew);
+    welcome(room, name);
+    return 'in';
+  }
 
-    const gone = room.leave(before);
-    const renamed = prepareMessage(`* ${before} is now ${name}`);
-    peer.publish(topic('chat', roomName), renamed);
-    if (!isSuperchat(peer)) tell(peer, renamed);
-    if (gone) peer.publish(topic('superchat', roomName), leftForms(roomName, before).superchat);
-    if (arrived) peer.publish(topic('superchat', roomName), joinedForms(roomName, name).superchat);
-    return { ok: true, room };
+  async #rename(peer: Visitor, room: Room, from: string, to: string): Promise<void> {
+    // The new one first, so that nobody sees the visitor go.
+    const isNew = await room.enterName(to);
+    peer.data.seats.set(room.name, to);
+    const isGone = await room.leaveName(from);
+    room.rename(peer, from, to, isGone, isNew);
   }
 
   /** Gives up the seat in a room; false where there was none. */
-  leave(peer: Visitor, roomName: string): boolean {
+  async leave(peer: Visitor, roomName: string): Promise<boolean> {
     const name = peer.data.seats.get(roomName);
     const room = this.#rooms.get(roomName);
     if (name === undefined || room === undefined) return false;
     peer.data.seats.delete(roomName);
-    peer.unsubscribe(topic(isSuperchat(peer) ? 'superchat' : 'chat', roomName));
-    if (room.leave(name)) this.#tellOthers(peer, roomName, leftForms(roomName, name));
+    room.unseat(peer);
+    await this.#giveBack(room, name);
     this.#rooms.release(room);
     return true;
   }
 
-  leaveAll(peer: Visitor): void {
-    for (const roomName of [...peer.data.seats.keys()]) this.leave(peer, roomName);
+  async #giveBack(room: Room, name: string): Promise<void> {
+    if (await room.leaveName(name)) room.left(name);
+  }
+
+  async leaveAll(peer: Visitor): Promise<void> {
+    await Promise.all([...peer.data.seats.keys()].map((roomName) => this.leave(peer, roomName)));
   }
 
   /**
-   * Says a text to everyone in the room, the sender too. An id that was seen in this room is not said
-   * twice: only the sender is told, what was said under it and when.
+   * Says a text to everyone in the room, the sender too. An id that was seen in this room is not said twice: what was
+   * said under it before is returned, unless the sender has been told already.
    */
-  say(peer: Visitor, room: Room, from: string, text: string, id: string): void {
-    const before = room.find(id);
-    if (before !== undefined) {
-      tell(peer, saidForm(peer, room.name, before));
-      return;
+  async say(room: Room, from: string, text: string, id: string): Promise<Spoken> {
+    try {
+      return { earlier: await room.say({ from, text, at: this.#now(), id }) };
+    } catch (error) {
+      return this.#failed(error);
     }
-    const said: Said = { from, text, at: this.#now(), id };
-    this.#rooms.remember(room, said);
-    const forms: Forms = {
-      chat: prepareMessage(saidLine(said)),
-      superchat: prepareMessage(encode(saidMessage(room.name, said))),
-    };
-    tell(peer, isSuperchat(peer) ? forms.superchat : forms.chat);
-    this.#tellOthers(peer, room.name, forms);
   }
 
-  #tellOthers(peer: Visitor, roomName: string, forms: Forms): void {
-    peer.publish(topic('chat', roomName), forms.chat);
-    peer.publish(topic('superchat', roomName), forms.superchat);
+  #failed(error: unknown): 'unavailable' {
+    this.#onFailed(error);
+    return 'unavailable';
   }
-}
-
-/** A message as a line of the `chat` subprotocol: its line breaks are spaces there. */
-export function saidLine(said: Said): string {
-  return `${said.from}: ${said.text.replace(/\n+/g, ' ')}`;
-}
-
-function saidMessage(room: string, { from, text, at, id }: Said): ServerMessage {
-  return { type: 'said', room, from, text, at, id };
-}
-
-function saidForm(peer: Visitor, room: string, said: Said): string {
-  return isSuperchat(peer) ? encode(saidMessage(room, said)) : saidLine(said);
-}
-
-function joinedForms(room: string, name: string): Forms {
-  return {
-    chat: prepareMessage(`* ${name} joined`),
-    superchat: prepareMessage(encode({ type: 'presence', room, joined: name })),
-  };
-}
-
-function leftForms(room: string, name: string): Forms {
-  return {
-    chat: prepareMessage(`* ${name} left`),
-    superchat: prepareMessage(encode({ type: 'presence', room, left: name })),
-  };
-}
-
-function isSuperchat(peer: Visitor): boolean {
-  return peer.protocol === 'superchat';
-}
-
-function topic(subprotocol: 'chat' | 'superchat', room: string): string {
-  return `${subprotocol}:${room}`;
 }

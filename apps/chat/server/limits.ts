@@ -14,9 +14,14 @@ export interface ChatLimits {
   readonly historyMessages: number;
   /** Messages of a room whose ids are known again when they are resent. */
   readonly rememberedMessages: number;
-  /** Rooms in memory, empty ones included. */
+  /** How long an engine that the servers share keeps a room's messages. */
+  readonly rememberedMs: number;
+  /** Rooms that people on one server may be in. */
   readonly rooms: number;
-  /** What the remembered messages of all rooms may take together, in bytes, about. */
+  /**
+   * What the messages of all rooms may take together, in bytes, about: those that the server has at hand for who joins,
+   * and once more those of a history in memory.
+   */
   readonly memoryBytes: number;
 }
 
@@ -28,6 +33,7 @@ export const defaultChatLimits: ChatLimits = {
   roomsPerConnection: 100,
   historyMessages: 100,
   rememberedMessages: 1000,
+  rememberedMs: 7 * 24 * 60 * 60 * 1000,
   rooms: 1000,
   memoryBytes: 64 * 1024 * 1024,
 };

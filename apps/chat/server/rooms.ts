@@ -1,15 +1,23 @@
-import type { ChatLimits } from './limits.ts';
-import { Room, type Said } from './room.ts';
+import { inTime } from './engine.ts';
+import { Room, type RoomGround } from './room.ts';
 
-/** All rooms in memory, which is bounded: by their number and by what was said in them. */
+/** The rooms that somebody on this server is in. They are bounded, by their number and by what was said in them. */
 export class Rooms {
-  readonly #limits: ChatLimits;
-  /** By name, least recently used first. */
-  readonly #rooms = new Map<string, Room>();
+  readonly #ground: RoomGround;
+  readonly #most: number;
+  readonly #mostBytes: number;
+  /** By name, the one used longest ago first. */
+  readonly #rooms = new Map<string, { readonly room: Room; readonly opened: Promise<void> }>();
+  readonly #sizes = new Map<Room, number>();
   #bytes = 0;
 
-  constructor(limits: ChatLimits) {
-    this.#limits = limits;
+  constructor(
+    ground: Omit<RoomGround, 'grown'>,
+    limits: { readonly rooms: number; readonly memoryBytes: number },
+  ) {
+    this.#ground = { ...ground, grown: (room) => this.#grown(room) };
+    this.#most = limits.rooms;
+    this.#mostBytes = limits.memoryBytes;
   }
 
   get size(): number {
@@ -17,57 +25,62 @@ export class Rooms {
   }
 
   get(name: string): Room | undefined {
-    return this.#rooms.get(name);
+    return this.#rooms.get(name)?.room;
   }
 
   /**
-   * The room of that name, made where there is none. To make place, the empty room that was used
-   * longest ago is forgotten; undefined when there are too many and somebody is in each.
+   * The room of that name, opened where nobody is in it; to be given back with `release`. Undefined where there are too
+   * many.
+   * @throws where the engine does not answer.
    */
-  open(name: string): Room | undefined {
-    const known = this.#rooms.get(name);
-    if (known !== undefined) {
-      this.#touch(known);
-      return known;
+  async hold(name: string): Promise<Room | undefined> {
+    let held = this.#rooms.get(name);
+    if (held === undefined) {
+      if (this.#rooms.size >= this.#most) return undefined;
+      const room = new Room(name, this.#ground);
+      held = { room, opened: inTime(room.open()) };
+      this.#rooms.set(name, held);
     }
-    if (this.#rooms.size >= this.#limits.rooms && !this.#dropOneEmpty()) return undefined;
-    const room = new Room(name, this.#limits.rememberedMessages);
-    this.#rooms.set(name, room);
+    const { room, opened } = held;
+    room.holders += 1;
+    try {
+      await opened;
+    } catch (error) {
+      // Who comes next tries anew.
+      this.#remove(room);
+      throw error;
+    }
     return room;
   }
 
-  /** Keeps a message; rooms used longest ago lose theirs when all take too much together. */
-  remember(room: Room, said: Said): void {
-    this.#touch(room);
-    this.#bytes -= room.bytes;
-    room.remember(said);
-    this.#bytes += room.bytes;
-    if (this.#bytes <= this.#limits.memoryBytes) return;
-    for (const candidate of this.#rooms.values()) {
-      this.#bytes -= candidate.bytes;
-      candidate.forget();
-      this.release(candidate);
-      if (this.#bytes <= this.#limits.memoryBytes) return;
-    }
-  }
-
-  /** To be called when somebody left: a room with nobody and nothing in it is not kept. */
   release(room: Room): void {
-    if (room.isBlank) this.#rooms.delete(room.name);
+    room.holders -= 1;
+    if (room.holders === 0) this.#remove(room);
   }
 
-  #touch(room: Room): void {
-    this.#rooms.delete(room.name);
-    this.#rooms.set(room.name, room);
+  close(): void {
+    for (const { room } of this.#rooms.values()) room.close();
+    this.#rooms.clear();
   }
 
-  #dropOneEmpty(): boolean {
-    for (const room of this.#rooms.values()) {
-      if (!room.isEmpty) continue;
-      this.#rooms.delete(room.name);
-      this.#bytes -= room.bytes;
-      return true;
+  #remove(room: Room): void {
+    room.close();
+    if (this.get(room.name) === room) this.#rooms.delete(room.name);
+    this.#bytes -= this.#sizes.get(room) ?? 0;
+    this.#sizes.delete(room);
+  }
+
+  /** Rooms in which nobody said anything for the longest time give up their history where all take too much. */
+  #grown(room: Room): void {
+    this.#bytes += room.bytes - (this.#sizes.get(room) ?? 0);
+    this.#sizes.delete(room);
+    this.#sizes.set(room, room.bytes);
+    if (this.#bytes <= this.#mostBytes) return;
+    for (const [oldest, bytes] of this.#sizes) {
+      oldest.forget();
+      this.#sizes.set(oldest, 0);
+      this.#bytes -= bytes;
+      if (this.#bytes <= this.#mostBytes) return;
     }
-    return false;
   }
 }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { type ChatLimits, maxUnparsedBytes } from './limits.ts';
 import { type Checked, checkName, checkRoom, checkText, isMessageId } from './names.ts';
-import type { Said } from './room.ts';
+import type { Said } from './said.ts';
 
 /** The messages of the `superchat` subprotocol, as docs/chat-protocols.md has them. */
 
@@ -16,7 +16,8 @@ export type SuperchatErrorCode =
   | 'not-joined'
   | 'too-many-rooms'
   | 'server-full'
-  | 'rate-limited';
+  | 'rate-limited'
+  | 'unavailable';
 
 export type ClientMessage =
   | { readonly type: 'join'; readonly room: string; readonly name: string }
@@ -46,6 +47,7 @@ export type ServerMessage =
   | ({ readonly type: 'said'; readonly room: string } & Said)
   | { readonly type: 'presence'; readonly room: string; readonly joined: string }
   | { readonly type: 'presence'; readonly room: string; readonly left: string }
+  | { readonly type: 'history'; readonly room: string; readonly history: readonly Said[] }
   | Refusal;
 
 export function refusal(code: SuperchatErrorCode, message: string, subject: Subject = {}): Refusal {

@@ -1,4 +1,5 @@
 import type { Conversation } from './conversation.ts';
+import { saidMessage } from './room-events.ts';
 import { type Dialect, tell, type Visitor } from './session.ts';
 import {
   type ClientMessage,
@@ -19,19 +20,19 @@ export class Superchat implements Dialect {
   }
 
   /** Nothing is sent until the client joins a room. */
-  open(): void {}
+  async open(): Promise<void> {}
 
-  text(peer: Visitor, data: string): void {
+  async text(peer: Visitor, data: string): Promise<void> {
     const message = parseClientMessage(data, this.#conversation.limits);
     switch (message.type) {
       case 'join':
-        this.#join(peer, message);
+        await this.#join(peer, message);
         break;
       case 'say':
-        this.#say(peer, message);
+        await this.#say(peer, message);
         break;
       case 'leave':
-        this.#leave(peer, message);
+        await this.#leave(peer, message);
         break;
       case 'error':
         reply(peer, message);
@@ -50,54 +51,59 @@ export class Superchat implements Dialect {
     reply(peer, refusal('rate-limited', most, subject));
   }
 
-  #join(peer: Visitor, { room: roomName, name }: ClientMessage & { type: 'join' }): void {
+  async #join(peer: Visitor, { room, name }: ClientMessage & { type: 'join' }): Promise<void> {
     const { limits } = this.#conversation;
-    const entered = this.#conversation.join(peer, roomName, name);
-    if (!entered.ok) {
-      reply(
-        peer,
-        entered.full === 'connection'
-          ? refusal(
-              'too-many-rooms',
-              `a connection is in at most ${limits.roomsPerConnection} rooms`,
-              {
-                room: roomName,
-              },
-            )
-          : refusal('server-full', 'the server has too many rooms', { room: roomName }),
-      );
-      return;
+    const entered = await this.#conversation.join(peer, room, name, (joined) =>
+      reply(peer, {
+        type: 'joined',
+        room,
+        name,
+        members: joined.members(),
+        history: joined.history(),
+      }),
+    );
+    switch (entered) {
+      case 'connection-full': {
+        const most = `a connection is in at most ${limits.roomsPerConnection} rooms`;
+        reply(peer, refusal('too-many-rooms', most, { room }));
+        break;
+      }
+      case 'server-full':
+        reply(peer, refusal('server-full', 'the server has too many rooms', { room }));
+        break;
+      case 'unavailable':
+        reply(peer, refusal('unavailable', unavailable, { room }));
     }
-    const { room } = entered;
-    reply(peer, {
-      type: 'joined',
-      room: roomName,
-      name,
-      members: room.members(),
-      history: room.history(limits.historyMessages),
-    });
   }
 
-  #say(peer: Visitor, { room: roomName, text, id }: ClientMessage & { type: 'say' }): void {
+  async #say(
+    peer: Visitor,
+    { room: roomName, text, id }: ClientMessage & { type: 'say' },
+  ): Promise<void> {
     const name = peer.data.seats.get(roomName);
     const room = this.#conversation.room(roomName);
+    const subject = { room: roomName, id };
     if (name === undefined || room === undefined) {
-      reply(peer, refusal('not-joined', 'join the room first', { room: roomName, id }));
+      reply(peer, refusal('not-joined', 'join the room first', subject));
       return;
     }
-    this.#conversation.say(peer, room, name, text, id);
+    const spoken = await this.#conversation.say(room, name, text, id);
+    if (spoken === 'unavailable') reply(peer, refusal('unavailable', unavailable, subject));
+    else if (spoken.earlier !== undefined) reply(peer, saidMessage(roomName, spoken.earlier));
   }
 
-  #leave(peer: Visitor, { room }: ClientMessage & { type: 'leave' }): void {
+  async #leave(peer: Visitor, { room }: ClientMessage & { type: 'leave' }): Promise<void> {
     const name = peer.data.seats.get(room);
     if (name === undefined) {
       reply(peer, refusal('not-joined', 'the connection is not in that room', { room }));
       return;
     }
-    this.#conversation.leave(peer, room);
+    await this.#conversation.leave(peer, room);
     reply(peer, { type: 'presence', room, left: name });
   }
 }
+
+const unavailable = 'the room cannot be reached at the moment; send it again later';
 
 function reply(peer: Visitor, message: ServerMessage): void {
   tell(peer, encode(message));

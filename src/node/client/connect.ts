@@ -52,6 +52,7 @@ export async function connect(
         onError === undefined ? console.error(error) : onError(error, peer),
       flushPublished() {},
       onClosed() {},
+      onCloseHandled() {},
       onDropped() {},
     },
     (made) => new ClientPeer(made),

@@ -55,7 +55,7 @@ export class MessageBatch {
     if (messages.length === 1 && first !== undefined) return first.frame;
     let size = 0;
     for (const { frame } of messages) size += frame.length;
-    const frames = this.#platform.allocate(size);
+    const frames = this.#platform.allocateBrief(size);
     let at = 0;
     for (const { frame } of messages) {
       frames.set(frame, at);

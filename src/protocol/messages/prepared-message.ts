@@ -29,11 +29,18 @@ export class PreparedMessage implements EncodedMessage {
     this.compress = compress;
   }
 
-  static encode(data: string | Uint8Array, platform: Platform, compress: boolean): PreparedMessage {
+  /** @param isBrief whether it is sent at once and then forgotten. */
+  static encode(
+    data: string | Uint8Array,
+    platform: Platform,
+    compress: boolean,
+    isBrief = false,
+  ): PreparedMessage {
     const isText = typeof data === 'string';
     const length = isText ? platform.utf8Length(data) : data.length;
     const opcode = isText ? TEXT : BINARY;
-    const frame = platform.allocate(headerSize(length) + length);
+    const size = headerSize(length) + length;
+    const frame = isBrief ? platform.allocateBrief(size) : platform.allocate(size);
     const payloadStart = writeHeader(frame, 0, opcode, length, false);
     if (isText) platform.encodeUtf8(data, frame, payloadStart, length);
     else frame.set(data, payloadStart);
