@@ -20,7 +20,7 @@ import {
   TEXT_BEGUN,
 } from './raw-frames.ts';
 import { type RawSocket, within } from './raw-socket.ts';
-import { testOverAll } from './transport.ts';
+import { testOverAll, testOverHttp1 } from './transport.ts';
 
 /** Scripts of few bytes that between them have every kind of header, and a close. */
 const scripts: readonly Buffer[] = [
@@ -185,7 +185,7 @@ function repeated(frame: Buffer, times: number): Buffer {
   return Buffer.alloc(frame.length * times, frame);
 }
 
-testOverAll(
+testOverHttp1(
   'fault 40: a million frames of one byte leave the event loop its turns',
   async (over) => {
     const count = 1_000_000;
@@ -220,7 +220,7 @@ testOverAll(
   },
 );
 
-testOverAll('fault 40: others are served while one peer sends a million frames', async (over) => {
+testOverHttp1('fault 40: others are served while one peer sends a million frames', async (over) => {
   const route = { message(): void {} };
   await withApplication({ over, route }, async (application) => {
     const raw = await application.open();
