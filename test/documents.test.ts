@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { defaultLimits } from '../dist/index.js';
-import { codeOf, compile, read, root } from './document-code.ts';
+import { codeOf, compile, read, root } from './documented-code.ts';
 
 const folder = join(root, 'build', 'documents');
 
@@ -21,6 +21,8 @@ const pages = [
   'docs/guide.md',
   'docs/limits.md',
   'docs/observability.md',
+  'docs/security.md',
+  'docs/authentication.md',
   'docs/decisions.md',
   'docs/errors.md',
   'docs/chat-protocols.md',

@@ -17,7 +17,7 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import { codeOf, compile, root } from './document-code.ts';
+import { codeOf, compile, root } from './documented-code.ts';
 import { dial, handshake } from './faults/raw-client.ts';
 import { within } from './faults/raw-socket.ts';
 import { dialTo, expectFailureCode, startServer } from './node/connections.ts';

@@ -5,6 +5,7 @@ import { apertoError, errorTable } from '../protocol/errors.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { asksForWebSocket } from '../protocol/handshake/server-handshake.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
+import { watchDescriptors } from './descriptors.ts';
 import { createHttpServer } from './http-server.ts';
 import type { ServerTopics } from './peer-topics.ts';
 import { Routes } from './routes.ts';
@@ -55,6 +56,7 @@ export async function listen<Data>(
     await server.close({ timeoutMs: 0 });
     throw error;
   }
+  watchDescriptors(http, (error) => server.report(error));
   http.on('error', (error) => {
     // Accepting failed, for want of descriptors say: this connection is lost, the server is not.
     server.report(error);

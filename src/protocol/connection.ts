@@ -319,7 +319,11 @@ export class Connection extends MessageReceiver {
       return Number.POSITIVE_INFINITY;
     }
     if (now < closing.deadline) return closing.deadline;
-    if (this.#state === ConnectionState.CLOSED_BY_US) closing.error = 'CLOSE_TIMEOUT';
+    if (this.#state === ConnectionState.CLOSED_BY_US) {
+      // A stream of HTTP/2 that we destroy ends first: that end is not the peer's.
+      this.#state = ConnectionState.FAILED;
+      closing.error = 'CLOSE_TIMEOUT';
+    }
     this.#host.destroyTransport();
     return Number.POSITIVE_INFINITY;
   }

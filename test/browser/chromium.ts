@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { chromium as playwright } from 'playwright-core';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BrowserContext, chromium as playwright } from 'playwright-core';
 import { findProgram, skipWithout } from '../installed-program.ts';
 import {
   type Browser,
@@ -19,21 +22,50 @@ const quiet = [
   '--disable-sync',
 ];
 
+const skip = skipWithout('chromium', program);
+
 export const chromium: BrowserKind = {
   name: 'Chromium',
-  skip: skipWithout('chromium', program),
-  launch,
+  skip,
+  launch: async () => {
+    const browser = await playwright.launch(launchOptions());
+    const context = await browser.newContext({ ignoreHTTPSErrors: true });
+    return driven(context, () => browser.close());
+  },
 };
 
-async function launch(): Promise<Browser> {
+/**
+ * One that sends cookies to other sites, as browsers did by default for most of their time and as people still set them:
+ * today's keep such cookies back in private windows, which is what the other one opens, or always.
+ */
+export const chromiumWithThirdPartyCookies: BrowserKind = {
+  name: 'Chromium',
+  skip,
+  launch: async () => {
+    const profile = await mkdtemp(join(tmpdir(), 'aperto-chromium-'));
+    const preferences = JSON.stringify({ profile: { cookie_controls_mode: 0 } });
+    await mkdir(join(profile, 'Default'));
+    await writeFile(join(profile, 'Default', 'Preferences'), preferences);
+    const options = { ...launchOptions(), ignoreHTTPSErrors: true };
+    const context = await playwright.launchPersistentContext(profile, options);
+    return driven(context, async () => {
+      await context.close();
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    });
+  },
+};
+
+function launchOptions() {
   assert.ok(program !== undefined);
-  const browser = await playwright.launch({
+  return {
     executablePath: program,
     headless: true,
     // Its sandbox does not run as root; no page but the tests' own is ever loaded.
     args: ['--no-sandbox', '--disable-gpu', ...quiet],
-  });
-  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  };
+}
+
+function driven(context: BrowserContext, close: () => Promise<void>): Browser {
   return {
     async open() {
       const page = await context.newPage();
@@ -56,7 +88,7 @@ async function launch(): Promise<Browser> {
       for (const page of context.pages()) await page.close();
     },
     async [Symbol.asyncDispose]() {
-      await browser.close();
+      await close();
     },
   };
 }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import {
   type Limits,
   type Message,
@@ -10,9 +9,11 @@ import {
   serve,
 } from '../../dist/index.js';
 import { localCertificate } from './certificate.ts';
+import { dialStream } from './http2-stream.ts';
 import { checkSwitched, dial, handshake, type RawRequest } from './raw-client.ts';
 import { clientFrame, TEXT } from './raw-frames.ts';
-import { type RawSocket, within } from './raw-socket.ts';
+import { type Head, type RawSocket, within } from './raw-socket.ts';
+import { isEncrypted, isHttp2, type Transport } from './transport.ts';
 
 /** What an application saw of a message, as one line; of a long one its length. */
 export function shown(message: Message): string {
@@ -24,7 +25,8 @@ export function shown(message: Message): string {
 }
 
 export interface ApplicationOptions {
-  readonly tls?: boolean;
+  /** Default TCP. */
+  readonly over?: Transport;
   readonly limits?: Partial<Limits>;
   readonly hosts?: readonly string[];
   readonly request?: NonNullable<ServeOptions<undefined>['request']>;
@@ -34,7 +36,7 @@ export interface ApplicationOptions {
 
 /** A server whose route at any path echoes, and records what it is told. */
 export class Application {
-  readonly tls: boolean;
+  readonly over: Transport;
   /** `upgrade`, `open`, `text …`, `binary …`, `ping …`, `pong …`, `close CODE`, in the order they came. */
   readonly events: string[] = [];
   readonly closes: { code: number; reason: string; errorCode: string | undefined }[] = [];
@@ -46,8 +48,8 @@ export class Application {
   readonly #waiting: (() => void)[] = [];
   #expected: readonly string[] | undefined = undefined;
 
-  constructor(tls: boolean) {
-    this.tls = tls;
+  constructor(over: Transport) {
+    this.over = over;
   }
 
   get server(): Server<undefined> {
@@ -59,7 +61,7 @@ export class Application {
     for (const goOn of this.#waiting.splice(0)) goOn();
   }
 
-  async start({ tls, limits, hosts, request, route = {} }: ApplicationOptions): Promise<void> {
+  async start({ limits, hosts, request, route = {} }: ApplicationOptions): Promise<void> {
     const recorded: Route<undefined> = {
       message: (peer, message) => {
         this.record(shown(message));
@@ -98,7 +100,8 @@ export class Application {
         this.errors.push(error);
         this.#changed();
       },
-      ...(tls === true ? { tls: await localCertificate() } : {}),
+      ...(isEncrypted(this.over) ? { tls: await localCertificate() } : {}),
+      ...(isHttp2(this.over) ? { http2: true } : {}),
       ...(limits === undefined ? {} : { limits }),
       ...(hosts === undefined ? {} : { hosts }),
       ...(request === undefined ? {} : { request }),
@@ -140,16 +143,28 @@ export class Application {
 
   /** A connection without a handshake. */
   async dial(): Promise<RawSocket> {
-    const raw = await dial(this.server.port, this.tls);
+    const raw = await dial(this.server.port, isEncrypted(this.over));
     this.#dialled.push(raw);
     return raw;
   }
 
-  /** A connection with a handshake that was accepted. */
-  async open(request: RawRequest = {}): Promise<RawSocket> {
+  /** A connection, or a session and a stream of it, whose handshake was answered. */
+  async shake(request: RawRequest = {}): Promise<{ raw: RawSocket; head: Head }> {
+    if (isHttp2(this.over)) {
+      const answered = await dialStream(this.server.port, isEncrypted(this.over), request);
+      this.#dialled.push(answered.raw);
+      return answered;
+    }
     const raw = await this.dial();
     raw.write(handshake(request));
-    checkSwitched(await raw.readHead());
+    return { raw, head: await raw.readHead() };
+  }
+
+  /** One that was accepted. */
+  async open(request: RawRequest = {}): Promise<RawSocket> {
+    const { raw, head } = await this.shake(request);
+    if (isHttp2(this.over)) assert.equal(head.status, 200);
+    else checkSwitched(head);
     return raw;
   }
 
@@ -175,7 +190,7 @@ export async function withApplication(
   options: ApplicationOptions,
   run: (application: Application) => Promise<void>,
 ): Promise<void> {
-  const application = new Application(options.tls ?? false);
+  const application = new Application(options.over ?? 'TCP');
   await application.start(options);
   try {
     await run(application);
@@ -191,12 +206,6 @@ export async function withApplication(
   const opens = application.events.filter((event) => event === 'open').length;
   const closes = application.events.filter((event) => event.startsWith('close')).length;
   assert.equal(closes, opens, 'close once for each open');
-}
-
-/** The test over TCP, which is read into the shared buffer, and over TLS, which is read by 'data'. */
-export function testOverBoth(name: string, run: (tls: boolean) => Promise<void>): void {
-  test(name, () => run(false));
-  test(`${name} (TLS)`, () => run(true));
 }
 
 /**

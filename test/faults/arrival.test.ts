@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { attach } from '../../dist/index.js';
 import { trySharedReads } from '../../dist/node/shared-read-buffer.js';
-import { shown, testOverBoth, withApplication } from './application.ts';
+import { shown, withApplication } from './application.ts';
 import { ACCEPT, dial, handshake } from './raw-client.ts';
 import {
   BINARY,
@@ -20,6 +20,7 @@ import {
   TEXT_BEGUN,
 } from './raw-frames.ts';
 import { type RawSocket, within } from './raw-socket.ts';
+import { testOverAll, testOverHttp1 } from './transport.ts';
 
 /** Scripts of few bytes that between them have every kind of header, and a close. */
 const scripts: readonly Buffer[] = [
@@ -154,10 +155,10 @@ for (const sharedReadBuffer of [true, false]) {
     splitEverywhere(sharedReadBuffer));
 }
 
-testOverBoth(
+testOverAll(
   'fault 39: a byte at a time, and all at once, with the next frame behind',
-  async (tls) => {
-    await withApplication({ tls }, async (application) => {
+  async (over) => {
+    await withApplication({ over }, async (application) => {
       for (const script of scripts.slice(0, 2)) {
         const outcomes: string[] = [];
         for (const size of [1, 2, 3, script.length]) {
@@ -184,41 +185,44 @@ function repeated(frame: Buffer, times: number): Buffer {
   return Buffer.alloc(frame.length * times, frame);
 }
 
-test('fault 40: a million frames of one byte leave the event loop its turns', async () => {
-  const count = 1_000_000;
-  let messages = 0;
-  let turns = 0;
-  let isCounting = false;
-  const countTurns = (): void => {
-    if (!isCounting) return;
-    turns++;
-    setImmediate(countTurns);
-  };
-  const route = {
-    message(): void {
-      if (messages++ === 0) {
-        isCounting = true;
-        countTurns();
-      }
-      if (messages === count) isCounting = false;
-    },
-  };
-  await withApplication({ route }, async (application) => {
-    const raw = await application.open();
-    raw.write(repeated(clientFrame(BINARY, 'A'), count), clientFrame(CLOSE, closePayload(1000)));
-    await raw.expectClose(1000);
-    await raw.expectEnd();
-    raw.end();
-    assert.equal(messages, count);
-    // A read has at most 64 KiB, over 9,000 frames: without turns within a read it would be about 110.
-    assert.ok(turns > 300, `${turns} turns`);
-    await application.expectEvents('upgrade', 'open', 'close 1000');
-  });
-});
+testOverHttp1(
+  'fault 40: a million frames of one byte leave the event loop its turns',
+  async (over) => {
+    const count = 1_000_000;
+    let messages = 0;
+    let turns = 0;
+    let isCounting = false;
+    const countTurns = (): void => {
+      if (!isCounting) return;
+      turns++;
+      setImmediate(countTurns);
+    };
+    const route = {
+      message(): void {
+        if (messages++ === 0) {
+          isCounting = true;
+          countTurns();
+        }
+        if (messages === count) isCounting = false;
+      },
+    };
+    await withApplication({ over, route }, async (application) => {
+      const raw = await application.open();
+      raw.write(repeated(clientFrame(BINARY, 'A'), count), clientFrame(CLOSE, closePayload(1000)));
+      await raw.expectClose(1000);
+      await raw.expectEnd();
+      raw.end();
+      assert.equal(messages, count);
+      // A read has at most 64 KiB, over 9,000 frames: without turns within a read it would be about 110.
+      assert.ok(turns > 300, `${turns} turns`);
+      await application.expectEvents('upgrade', 'open', 'close 1000');
+    });
+  },
+);
 
-test('fault 40: others are served while one peer sends a million frames', async () => {
+testOverHttp1('fault 40: others are served while one peer sends a million frames', async (over) => {
   const route = { message(): void {} };
-  await withApplication({ route }, async (application) => {
+  await withApplication({ over, route }, async (application) => {
     const raw = await application.open();
     const other = await application.open({ path: '/alive' });
     raw.write(

@@ -1,37 +1,53 @@
 import assert from 'node:assert/strict';
-import { type ClientPeer, connect } from '../../dist/index.js';
+import { type ClientPeer, type ConnectOptions, connect } from '../../dist/index.js';
+import { shown } from './application.ts';
 import { CLOSE, closeCodeOf } from './raw-frames.ts';
 import { switching, withRawServer } from './raw-server.ts';
-import { type RawSocket, within } from './raw-socket.ts';
+import { type Head, type RawSocket, within } from './raw-socket.ts';
+import { withRawStreamServer } from './raw-stream-server.ts';
+import { isEncrypted, isHttp2, type Transport } from './transport.ts';
 
-/** A client of ours against a server by hand; `events` are what its handlers were told. */
+/** How a client ended that a server by hand spoke to. */
+export interface ClientEnd {
+  /** What its handlers were told. */
+  readonly events: string[];
+  readonly errorCode: string | undefined;
+}
+
+/**
+ * A client of ours against a server by hand, which has granted the connection when `answer` is called.
+ * @param fields what the response has beyond what it must have.
+ */
 export async function withClient(
-  tls: boolean,
+  over: Transport,
   answer: (raw: RawSocket) => Promise<void>,
-  run: (peer: ClientPeer) => void | Promise<void>,
-  limits: { readonly closeTimeoutMs?: number } = {},
-): Promise<{ events: string[]; errorCode: string | undefined }> {
+  run: (peer: ClientPeer) => void | Promise<void> = () => {},
+  options: ConnectOptions = {},
+  fields: Readonly<Record<string, string>> = {},
+): Promise<ClientEnd> {
   const events: string[] = [];
   let errorCode: string | undefined;
-  await withRawServer(
-    {
-      tls,
-      async answer(raw, request) {
-        raw.write(switching(request));
-        await answer(raw);
-      },
-    },
-    async (url) => {
-      const peer = await connect(url, {
-        limits,
-        ...(tls ? { tls: { rejectUnauthorized: false } } : {}),
-        message: (_, message) => void events.push(`message ${message}`),
-        close: (_, code) => void events.push(`close ${code}`),
-      });
-      await run(peer);
-      errorCode = (await within('the end', peer.closed)).error?.code;
-    },
-  );
+  const meet = async (url: string): Promise<void> => {
+    const peer = await connect(url, {
+      ...(isEncrypted(over) ? { tls: { rejectUnauthorized: false } } : {}),
+      http2: isHttp2(over),
+      message: (_, message) => void events.push(shown(message)),
+      close: (_, code) => void events.push(`close ${code}`),
+      ...options,
+    });
+    assert.equal(peer.transport, isHttp2(over) ? 'h2' : 'http/1.1');
+    await run(peer);
+    errorCode = (await within('the end', peer.closed)).error?.code;
+  };
+  const tls = isEncrypted(over);
+  if (isHttp2(over)) await withRawStreamServer(tls, fields, answer, meet);
+  else {
+    const switchAndAnswer = async (raw: RawSocket, request: Head): Promise<void> => {
+      raw.write(switching(request, fields));
+      await answer(raw);
+    };
+    await withRawServer({ tls, answer: switchAndAnswer }, meet);
+  }
   return { events, errorCode };
 }
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { type ClientPeer, type ConnectOptions, connect } from '../../dist/index.js';
-import { type Application, type ApplicationOptions, shown } from './application.ts';
-import { handshake } from './raw-client.ts';
-import { switching, withRawServer } from './raw-server.ts';
-import { type RawSocket, within } from './raw-socket.ts';
+import type { ClientPeer, ConnectOptions } from '../../dist/index.js';
+import type { Application, ApplicationOptions } from './application.ts';
+import { withClient } from './client.ts';
+import type { RawSocket } from './raw-socket.ts';
+import { isHttp2, type Transport } from './transport.ts';
 
 export const OFFER = 'permessage-deflate; client_max_window_bits';
 export const NO_TAKEOVER =
@@ -14,10 +14,10 @@ export async function offer(
   application: Application,
   ...offers: string[]
 ): Promise<{ raw: RawSocket; accepted: string | undefined }> {
-  const raw = await application.dial();
-  raw.write(handshake({ fields: { 'sec-websocket-extensions': offers } }));
-  const head = await raw.readHead();
-  assert.equal(head.status, 101);
+  const { raw, head } = await application.shake({
+    fields: { 'sec-websocket-extensions': offers },
+  });
+  assert.equal(head.status, isHttp2(application.over) ? 200 : 101);
   return { raw, accepted: head.get('sec-websocket-extensions') };
 }
 
@@ -37,24 +37,9 @@ export async function withCompressing(
   answer: (raw: RawSocket) => Promise<void>,
   options: ConnectOptions = {},
   run: (peer: ClientPeer) => void = () => {},
+  over: Transport = 'TCP',
 ): Promise<{ messages: string[]; errorCode: string | undefined }> {
-  const messages: string[] = [];
-  let errorCode: string | undefined;
-  await withRawServer(
-    {
-      async answer(raw, request) {
-        raw.write(switching(request, { 'sec-websocket-extensions': accepted }));
-        await answer(raw);
-      },
-    },
-    async (url) => {
-      const peer = await connect(url, {
-        ...options,
-        message: (_, message) => void messages.push(shown(message)),
-      });
-      run(peer);
-      errorCode = (await within('the end', peer.closed)).error?.code;
-    },
-  );
-  return { messages, errorCode };
+  const fields = { 'sec-websocket-extensions': accepted };
+  const { events, errorCode } = await withClient(over, answer, run, options, fields);
+  return { messages: events.filter((event) => !event.startsWith('close')), errorCode };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ConnectOptions, connect, type Message } from '../../dist/index.js';
 import { dialTo, expectFailureCode, Mailbox, startServer } from '../node/connections.ts';
-import { testOverBoth, withApplication } from './application.ts';
+import { withApplication } from './application.ts';
 import {
   compressing,
   NO_TAKEOVER,
@@ -15,6 +15,7 @@ import { deflated, RSV1 } from './deflated.ts';
 import { checkSwitched, handshake } from './raw-client.ts';
 import { clientFrame, serverFrame, TEXT } from './raw-frames.ts';
 import { switching, withRawServer } from './raw-server.ts';
+import { testOverAll } from './transport.ts';
 
 /** A client of ours is answered with these extensions, and must fail and send nothing. */
 async function expectRefused(
@@ -53,8 +54,8 @@ const malformed = [
   'permessage-deflate; server_max_window_bits',
 ];
 
-testOverBoth('fault 65: the server declines malformed parameters', async (tls) => {
-  await withApplication({ ...compressing, tls }, async (application) => {
+testOverAll('fault 65: the server declines malformed parameters', async (over) => {
+  await withApplication({ ...compressing, over }, async (application) => {
     for (const offered of malformed) {
       application.forget();
       const raw = await application.dial();
@@ -142,8 +143,8 @@ test('fault 66: a server does not ask for what the client did not offer', async 
   );
 });
 
-testOverBoth('fault 67: server_max_window_bits=8 is declined', async (tls) => {
-  await withApplication({ ...compressing, tls }, async (application) => {
+testOverAll('fault 67: server_max_window_bits=8 is declined', async (over) => {
+  await withApplication({ ...compressing, over }, async (application) => {
     const alone = await offer(application, 'permessage-deflate; server_max_window_bits=8');
     assert.equal(alone.accepted, undefined);
     const long = 'a'.repeat(5_000);
@@ -194,8 +195,8 @@ test('fault 67: a client that is asked for a window of 8 sends uncompressed, and
   assert.deepEqual(messages, ['text (5000)']);
 });
 
-test('fault 68: of several offers the first acceptable one is taken', async () => {
-  await withApplication(takingOver, async (application) => {
+testOverAll('fault 68: of several offers the first acceptable one is taken', async (over) => {
+  await withApplication({ ...takingOver, over }, async (application) => {
     for (const [offers, accepted] of [
       [['permessage-deflate; unknown, permessage-deflate'], 'permessage-deflate'],
       [['permessage-deflate; unknown', 'permessage-deflate'], 'permessage-deflate'],

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { testOverBoth, withApplication } from './application.ts';
+import { withApplication } from './application.ts';
 import { readClose } from './client.ts';
 import {
   compressing,
@@ -24,9 +23,11 @@ import {
   TEXT,
   TEXT_BEGUN,
 } from './raw-frames.ts';
+import type { RawSocket } from './raw-socket.ts';
+import { testOverAll } from './transport.ts';
 
-testOverBoth('fault 69: RSV1 on a continuation or a control frame', async (tls) => {
-  await withApplication({ ...compressing, tls }, async (application) => {
+testOverAll('fault 69: RSV1 on a continuation or a control frame', async (over) => {
+  await withApplication({ ...compressing, over }, async (application) => {
     const payload = deflated('hello');
     const begun = clientFrame(TEXT_BEGUN | RSV1, payload.subarray(0, 3));
     const rest = payload.subarray(3);
@@ -70,18 +71,19 @@ testOverBoth('fault 69: RSV1 on a continuation or a control frame', async (tls) 
   });
 });
 
-test('fault 69: seen by a client, too', async () => {
+testOverAll('fault 69: seen by a client, too', async (over) => {
   for (const frame of [
     serverFrame(FINISHED | RSV1, deflated('hello')),
     serverFrame(PING | RSV1),
     Buffer.concat([serverFrame(BINARY_BEGUN | RSV1), serverFrame(FINISHED | RSV1, deflated('a'))]),
   ]) {
-    const { messages } = await withCompressing(NO_TAKEOVER, async (raw) => {
+    const fail = async (raw: RawSocket): Promise<void> => {
       raw.write(frame);
       assert.equal(await readClose(raw), 1002);
       await raw.expectEnd();
       raw.end();
-    });
+    };
+    const { messages } = await withCompressing(NO_TAKEOVER, fail, undefined, undefined, over);
     assert.deepEqual(messages, []);
   }
 });
@@ -117,8 +119,8 @@ for (const [what, options] of [
   ['no takeover', compressing],
   ['takeover', takingOver],
 ] as const) {
-  testOverBoth(`fault 71: a corrupt stream, ${what}`, async (tls) => {
-    await withApplication({ ...options, tls }, async (application) => {
+  testOverAll(`fault 71: a corrupt stream, ${what}`, async (over) => {
+    await withApplication({ ...options, over }, async (application) => {
       for (const [name, payload] of corrupt) {
         for (const pieces of [1, 3]) {
           application.forget();
@@ -156,13 +158,13 @@ for (const [what, options] of [
   });
 }
 
-testOverBoth(
+testOverAll(
   'fault 71: a reference to the message before although no takeover was agreed',
-  async (tls) => {
+  async (over) => {
     const dictionary = Buffer.from(sentence);
     const referring = deflated(sentence, { dictionary });
     assert.ok(referring.length < 10);
-    await withApplication({ ...compressing, tls }, async (application) => {
+    await withApplication({ ...compressing, over }, async (application) => {
       application.forget();
       const raw = await openCompressed(application);
       raw.write(clientFrame(TEXT | RSV1, deflated(sentence)));
@@ -178,7 +180,7 @@ testOverBoth(
     });
     // With takeover it is right, but not beyond the window that was agreed on.
     await withApplication(
-      { tls, route: { compression: { takeover: true, peerWindowBits: 9 } } },
+      { over, route: { compression: { takeover: true, peerWindowBits: 9 } } },
       async (application) => {
         const raw = await openCompressed(application);
         raw.write(clientFrame(TEXT | RSV1, deflated(sentence, { windowBits: 9 })));
@@ -198,7 +200,7 @@ testOverBoth(
   },
 );
 
-test('fault 71: seen by a client, too', async () => {
+testOverAll('fault 71: seen by a client, too', async (over) => {
   for (const [accepted, options] of [
     [NO_TAKEOVER, {}],
     ['permessage-deflate', { compression: { takeover: true } }],
@@ -214,6 +216,8 @@ test('fault 71: seen by a client, too', async () => {
           raw.end();
         },
         options,
+        undefined,
+        over,
       );
       assert.deepEqual(messages, ['text right']);
       assert.equal(errorCode, 'INFLATE_CORRUPT');
@@ -235,8 +239,8 @@ for (const [what, options] of [
   ['no takeover', compressing],
   ['takeover', takingOver],
 ] as const) {
-  testOverBoth(`fault 72: a final block is valid, ${what}`, async (tls) => {
-    await withApplication({ ...options, tls }, async (application) => {
+  testOverAll(`fault 72: a final block is valid, ${what}`, async (over) => {
+    await withApplication({ ...options, over }, async (application) => {
       const raw = await openCompressed(application);
       for (let round = 0; round < 3; round++) {
         for (const [name, payload] of hellos) {
@@ -259,8 +263,8 @@ for (const [what, options] of [
     });
   });
 
-  testOverBoth(`fault 73: an empty message is valid, ${what}`, async (tls) => {
-    await withApplication({ ...options, tls }, async (application) => {
+  testOverAll(`fault 73: an empty message is valid, ${what}`, async (over) => {
+    await withApplication({ ...options, over }, async (application) => {
       const raw = await openCompressed(application);
       for (const payload of [
         '00',

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { connect } from '../../dist/index.js';
-import { expectFailure, shown, testOverBoth, withApplication } from './application.ts';
+import { expectFailure, withApplication } from './application.ts';
+import { readClose, withClient } from './client.ts';
 import {
   BINARY,
   CLOSE,
   clientFrame,
-  closeCodeOf,
   closePayload,
   hex,
   PING,
@@ -15,13 +13,13 @@ import {
   TEXT,
   TEXT_BEGUN,
 } from './raw-frames.ts';
-import { switching, withRawServer } from './raw-server.ts';
-import { type RawSocket, within } from './raw-socket.ts';
+import type { RawSocket } from './raw-socket.ts';
+import { testOverAll } from './transport.ts';
 
-testOverBoth(
+testOverAll(
   'fault 29: an unmasked frame fails and is never seen by the application',
-  async (tls) => {
-    await withApplication({ tls }, async (application) => {
+  async (over) => {
+    await withApplication({ over }, async (application) => {
       for (const frame of ['81 01 41', '82 01 41', '81 00', '89 00', '8a 00', '88 02 03e8']) {
         await expectFailure(application, hex(frame), 1002);
       }
@@ -36,50 +34,34 @@ testOverBoth(
   },
 );
 
-test('fault 29: the bit alone fails, before a payload has come', async () => {
-  await withApplication({}, async (application) => {
+testOverAll('fault 29: the bit alone fails, before a payload has come', async (over) => {
+  await withApplication({ over }, async (application) => {
     await expectFailure(application, hex('81 7f'), 1002);
   });
 });
 
-test('fault 30: a masked frame to a client, a control frame too, fails it', async () => {
+testOverAll('fault 30: a masked frame to a client, a control frame too, fails it', async (over) => {
   for (const frame of [
     clientFrame(TEXT, 'hello'),
     clientFrame(BINARY, Uint8Array.of(1)),
     clientFrame(PING, 'ping'),
     clientFrame(CLOSE, closePayload(1000)),
   ]) {
-    const events: string[] = [];
-    await withRawServer(
-      {
-        async answer(raw, request) {
-          raw.write(switching(request), frame);
-          const close = await raw.readFrame();
-          assert.equal(close.first, CLOSE);
-          assert.equal(close.isMasked, true);
-          assert.equal(closeCodeOf(close.payload), 1002);
-          await raw.expectEnd();
-          raw.end();
-        },
-      },
-      async (url) => {
-        const peer = await connect(url, {
-          message: (_, message) => void events.push(shown(message)),
-          ping: () => void events.push('ping'),
-          close: (_, code) => void events.push(`close ${code}`),
-        });
-        const { error } = await within('the end', peer.closed);
-        assert.equal(error?.code, 'MASK_FORBIDDEN');
-      },
-    );
+    const { events, errorCode } = await withClient(over, async (raw) => {
+      raw.write(frame);
+      assert.equal(await readClose(raw), 1002);
+      await raw.expectEnd();
+      raw.end();
+    });
+    assert.equal(errorCode, 'MASK_FORBIDDEN');
     assert.deepEqual(events, ['close 1002']);
   }
 });
 
 /** Frames that must fail with 1002 as soon as the bytes given have arrived. */
 function testProtocolErrors(name: string, ...frames: string[]): void {
-  test(name, async () => {
-    await withApplication({}, async (application) => {
+  testOverAll(name, async (over) => {
+    await withApplication({ over }, async (application) => {
       for (const frame of frames) await expectFailure(application, hex(frame), 1002);
     });
   });
@@ -135,8 +117,8 @@ testProtocolErrors(
   '82 ff ffffffffffffffff',
 );
 
-test('fault 34, 35: the shortest form of each length is right', async () => {
-  await withApplication({}, async (application) => {
+testOverAll('fault 34, 35: the shortest form of each length is right', async (over) => {
+  await withApplication({ over }, async (application) => {
     const raw = await application.open();
     for (const length of [0, 1, 125, 126, 127, 65_535, 65_536, 65_537]) {
       const payload = Buffer.alloc(length, 7);
@@ -146,58 +128,67 @@ test('fault 34, 35: the shortest form of each length is right', async () => {
   });
 });
 
-test('fault 37: a length of 2^53, or what else no memory holds, fails with 1009 and allocates nothing', async () => {
-  await withApplication({ limits: { maxMessageBytes: Infinity } }, async (application) => {
-    const before = process.memoryUsage();
-    for (const length of ['0020000000000000', '7fffffffffffffff']) {
-      await expectFailure(application, hex(`82 ff ${length}`), 1009);
-      await expectFailure(application, hex(`82 ff ${length} m 41`), 1009);
-    }
-    const after = process.memoryUsage();
-    assert.ok(after.arrayBuffers - before.arrayBuffers < 8 * 1024 * 1024);
-  });
-  await withApplication({}, async (application) => {
-    for (const length of ['001fffffffffffff', '0000000100000000', '00000000ffffffff']) {
-      await expectFailure(application, hex(`82 ff ${length} m`), 1009);
-    }
-  });
-});
+testOverAll(
+  'fault 37: a length of 2^53, or what else no memory holds, fails with 1009 and allocates nothing',
+  async (over) => {
+    await withApplication({ over, limits: { maxMessageBytes: Infinity } }, async (application) => {
+      const before = process.memoryUsage();
+      for (const length of ['0020000000000000', '7fffffffffffffff']) {
+        await expectFailure(application, hex(`82 ff ${length}`), 1009);
+        await expectFailure(application, hex(`82 ff ${length} m 41`), 1009);
+      }
+      const after = process.memoryUsage();
+      assert.ok(after.arrayBuffers - before.arrayBuffers < 8 * 1024 * 1024);
+    });
+    await withApplication({ over }, async (application) => {
+      for (const length of ['001fffffffffffff', '0000000100000000', '00000000ffffffff']) {
+        await expectFailure(application, hex(`82 ff ${length} m`), 1009);
+      }
+    });
+  },
+);
 
-test('fault 37: a length that is only announced allocates nothing, however much the limit allows', async () => {
-  await withApplication({ limits: { maxMessageBytes: Infinity } }, async (application) => {
-    const before = process.memoryUsage().arrayBuffers;
-    const sockets: RawSocket[] = [];
-    for (let i = 0; i < 20; i++) {
+testOverAll(
+  'fault 37: a length that is only announced allocates nothing, however much the limit allows',
+  async (over) => {
+    await withApplication({ over, limits: { maxMessageBytes: Infinity } }, async (application) => {
+      const before = process.memoryUsage().arrayBuffers;
+      const sockets: RawSocket[] = [];
+      for (let i = 0; i < 20; i++) {
+        const raw = await application.open();
+        // A gigabyte each, of which a kilobyte comes.
+        raw.write(hex('82 ff 0000000040000000 m'), Buffer.alloc(1024));
+        raw.write(clientFrame(PING));
+        sockets.push(raw);
+      }
+      await turn();
+      await turn();
+      const growth = process.memoryUsage().arrayBuffers - before;
+      assert.ok(growth < 16 * 1024 * 1024, `${growth} bytes`);
+      for (const raw of sockets) raw.destroy();
+      await application.until('20 closes', () => application.closes.length === 20);
+    });
+  },
+);
+
+testOverAll(
+  'fault 38: one byte over the limit fails with 1009 when it is declared',
+  async (over) => {
+    await withApplication({ over, limits: { maxMessageBytes: 1000 } }, async (application) => {
+      // 1,001 bytes: the payload is withheld, and so is the mask.
+      await expectFailure(application, hex('82 fe 03e9 m'), 1009);
+      await expectFailure(application, hex('01 fe 03e9 m'), 1009);
+      application.forget();
       const raw = await application.open();
-      // A gigabyte each, of which a kilobyte comes.
-      raw.write(hex('82 ff 0000000040000000 m'), Buffer.alloc(1024));
-      raw.write(clientFrame(PING));
-      sockets.push(raw);
-    }
-    await turn();
-    await turn();
-    const growth = process.memoryUsage().arrayBuffers - before;
-    assert.ok(growth < 16 * 1024 * 1024, `${growth} bytes`);
-    for (const raw of sockets) raw.destroy();
-    await application.until('20 closes', () => application.closes.length === 20);
-  });
-});
+      raw.write(clientFrame(BINARY, Buffer.alloc(1000)));
+      await raw.expectFrame(BINARY, Buffer.alloc(1000));
+      await application.expectEvents('upgrade', 'open', 'binary (1000)');
+    });
+  },
+);
 
-test('fault 38: one byte over the limit fails with 1009 when it is declared', async () => {
-  await withApplication({ limits: { maxMessageBytes: 1000 } }, async (application) => {
-    // 1,001 bytes: the payload is withheld, and so is the mask.
-    await expectFailure(application, hex('82 fe 03e9 m'), 1009);
-    await expectFailure(application, hex('01 fe 03e9 m'), 1009);
-    application.forget();
-    const raw = await application.open();
-    raw.write(clientFrame(BINARY, Buffer.alloc(1000)));
-    await raw.expectFrame(BINARY, Buffer.alloc(1000));
-    await application.expectEvents('upgrade', 'open', 'binary (1000)');
-  });
-});
-
-test('fault 41: the end of the stream in the middle of a frame is 1006', async () => {
-  await withApplication({}, async (application) => {
+testOverAll('fault 41: the end of the stream in the middle of a frame is 1006', async (over) => {
+  await withApplication({ over }, async (application) => {
     for (const rest of [
       '82',
       '82 fe',
@@ -230,26 +221,14 @@ test('fault 41: the end of the stream in the middle of a frame is 1006', async (
   });
 });
 
-test('fault 41: seen by a client, too', async () => {
+testOverAll('fault 41: seen by a client, too', async (over) => {
   for (const rest of ['82', '82 7e 00', '82 03 41', '']) {
-    const events: string[] = [];
-    await withRawServer(
-      {
-        async answer(raw, request) {
-          raw.write(switching(request), serverFrame(TEXT, 'whole'), hex(rest));
-          raw.end();
-          await raw.expectEnd();
-        },
-      },
-      async (url) => {
-        const peer = await connect(url, {
-          message: (_, message) => void events.push(shown(message)),
-          close: (_, code) => void events.push(`close ${code}`),
-        });
-        const { error } = await within('the end', peer.closed);
-        assert.equal(error?.code, 'CONNECTION_LOST');
-      },
-    );
+    const { events, errorCode } = await withClient(over, async (raw) => {
+      raw.write(serverFrame(TEXT, 'whole'), hex(rest));
+      raw.end();
+      await raw.expectEnd();
+    });
+    assert.equal(errorCode, 'CONNECTION_LOST');
     assert.deepEqual(events, ['text whole', 'close 1006']);
   }
 });

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
+import { type ClientHttp2Stream, constants, type ServerHttp2Stream } from 'node:http2';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { CLOSE, closeCodeOf, type RawFrame, readFrame } from './raw-frames.ts';
 
 /** Nothing in these tests takes longer unless it hangs. */
@@ -40,8 +43,8 @@ export class Head {
 
   /** The status of a response. */
   get status(): number {
-    assert.match(this.startLine, /^HTTP\/1\.1 \d{3} /);
-    return Number(this.startLine.slice(9, 12));
+    assert.match(this.startLine, /^HTTP\/(1\.1|2) \d{3} /);
+    return Number(this.startLine.split(' ')[1]);
   }
 
   /** The values of a field, joined; undefined where it is absent. */
@@ -81,62 +84,73 @@ class Unread {
   }
 }
 
-/** One end of a connection, read by hand. Every wait has a deadline and says what it waited for. */
+/** One end of a connection, or of a stream of HTTP/2, read by hand. Every wait has a deadline and says what it waited for. */
 export class RawSocket {
-  readonly socket: Socket;
+  readonly stream: Duplex;
+  readonly #source: Socket | ClientHttp2Stream | ServerHttp2Stream;
   readonly #unread = new Unread();
   /** How the other side has ended. */
   #ending: 'fin' | 'reset' | undefined = undefined;
   #changed: () => void = () => {};
 
   /** @param socket one with `allowHalfOpen`, so that nothing ends by itself. */
-  constructor(socket: Socket) {
-    this.socket = socket;
-    socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => {
+  constructor(socket: Socket | ClientHttp2Stream | ServerHttp2Stream) {
+    this.stream = socket;
+    this.#source = socket;
+    if (socket instanceof Socket) socket.setNoDelay(true);
+    this.stream.on('data', (chunk: Buffer) => {
       this.#unread.append(chunk);
       this.#changed();
     });
-    socket.on('end', () => {
+    this.stream.on('end', () => {
       this.#ending ??= 'fin';
       this.#changed();
     });
     // ECONNRESET, or EPIPE where we were writing.
-    socket.on('error', () => {
+    this.stream.on('error', () => {
       this.#ending ??= 'reset';
       this.#changed();
     });
-    socket.on('close', () => {
+    this.stream.on('close', () => {
       this.#ending ??= 'reset';
       this.#changed();
     });
   }
 
+  /** The socket of one that is no stream of HTTP/2. */
+  get socket(): Socket {
+    assert.ok(this.#source instanceof Socket);
+    return this.#source;
+  }
+
   write(...parts: (string | Uint8Array)[]): void {
     const bytes = parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
-    this.socket.write(Buffer.concat(bytes));
+    this.stream.write(Buffer.concat(bytes));
   }
 
   /** Waits until the kernel has taken all that was written, so that none of it is in our memory. */
   async flushed(): Promise<void> {
     await within(
       'the other side to read',
-      new Promise((resolve) => this.socket.write('', resolve)),
+      new Promise((resolve) => this.stream.write('', resolve)),
     );
   }
 
-  /** Sends FIN; goes on reading. */
+  /** Sends FIN, or END_STREAM; goes on reading. */
   end(): void {
-    this.socket.end();
+    this.stream.end();
   }
 
-  /** Sends RST. */
+  /** Sends RST, or RST_STREAM. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    // What is in TLS cannot be reset by itself: cut off, without a close_notify.
+    if (this.#source instanceof TLSSocket) this.#source.destroy();
+    else if (this.#source instanceof Socket) this.#source.resetAndDestroy();
+    else this.#source.close(constants.NGHTTP2_CANCEL);
   }
 
   destroy(): void {
-    this.socket.destroy();
+    this.stream.destroy();
   }
 
   #shown(): string {

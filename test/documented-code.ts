@@ -1,4 +1,3 @@
-/** The TypeScript on the pages, compiled as an application would. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -19,7 +18,7 @@ export function codeOf(page: string): string[] {
   return [...read(page).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code);
 }
 
-/** Compiles files into a folder, as if the package were installed: its name leads to the built one. */
+/** Compiles files as an application would that installed the package: the name leads to the built one. */
 export async function compile(
   folder: string,
   files: Readonly<Record<string, string>>,
@@ -38,15 +37,14 @@ export async function compile(
   };
   // The declarations of NATS's client do not stand these options themselves.
   const isNats = (name: string): boolean => files[name]?.includes("from '@nats-io/") ?? false;
-  const names = Object.keys(files);
+  const names = Object.keys(files).filter((name) => name.endsWith('.ts'));
   const projects = [
     { compilerOptions: options, files: names.filter((name) => !isNats(name)) },
     { compilerOptions: { ...options, skipLibCheck: true }, files: names.filter(isNats) },
   ];
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const project = join(folder, 'tsconfig.json');
-  for (const content of projects) {
-    if (content.files.length === 0) continue;
+  for (const content of projects.filter(({ files: some }) => some.length > 0)) {
     await writeFile(project, JSON.stringify(content));
     try {
       await promisify(execFile)(process.execPath, [compiler, '-p', project]);
