@@ -21,6 +21,7 @@ const toolsOfFolder = {
   'brokers/': ['redis-server', 'nats-server'],
   'browser/': ['chromium', 'firefox-esr'],
   'chat/': ['redis-server', 'nats-server'],
+  'faults/': ['redis-server', 'nats-server'],
   'interop/': [
     'squid',
     'haproxy',

@@ -11,7 +11,7 @@ export interface BrokerEngine extends AsyncDisposable {
   readonly faults?: BrokerFaults;
 }
 
-export interface BrokerNode {
+interface BrokerNode {
   readonly broker: Broker;
   /** Whether the application's own client works. */
   clientWorks(): Promise<boolean>;
@@ -19,7 +19,7 @@ export interface BrokerNode {
   end(): Promise<void>;
 }
 
-export interface BrokerFaults {
+interface BrokerFaults {
   /** As a crash would. */
   kill(): Promise<void>;
   /** Resolves once it can be used. */

@@ -7,7 +7,7 @@ import { testPlatform } from '../protocol/test-platform.ts';
 import { FakeBroker } from './fake-broker.ts';
 import { ManualPorts } from './manual-ports.ts';
 
-export function textOf({ frame, payloadStart }: PreparedMessage): string {
+function textOf({ frame, payloadStart }: PreparedMessage): string {
   return testPlatform.decodeUtf8(frame, payloadStart, frame.length) ?? '';
 }
 

@@ -1,0 +1,4 @@
+import { processesContract } from './processes-contract.ts';
+import { ioredis } from './topic-engines.ts';
+
+processesContract(ioredis);

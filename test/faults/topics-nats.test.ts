@@ -1,0 +1,4 @@
+import { nats } from './topic-engines.ts';
+import { topicsContract } from './topics-contract.ts';
+
+topicsContract(nats);

@@ -1,0 +1,5 @@
+import { ioredis, nodeRedis } from './topic-engines.ts';
+import { topicsContract } from './topics-contract.ts';
+
+topicsContract(nodeRedis);
+topicsContract(ioredis);
