@@ -22,6 +22,7 @@ const toolsOfFolder = {
   'browser/': ['chromium', 'firefox-esr'],
   'chat/': ['redis-server', 'nats-server'],
   'faults/': ['redis-server', 'nats-server'],
+  'soak/': ['redis-server'],
   'interop/': [
     'squid',
     'haproxy',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type Limits } from '../../dist/index.js';
-import { expectFailure, testOverBoth, withApplication } from '../faults/application.ts';
+import { expectFailure, withApplication } from '../faults/application.ts';
 import { dialHttp2, startHttp2 } from '../faults/http2-peer.ts';
 import {
   CLOSE,
@@ -19,6 +19,7 @@ import {
 } from '../faults/raw-frames.ts';
 import { switching, withRawServer } from '../faults/raw-server.ts';
 import { within } from '../faults/raw-socket.ts';
+import { testOverHttp1 } from '../faults/transport.ts';
 import { dialTo, startServer } from './connections.ts';
 
 /** Nothing comes back within a test. */
@@ -29,9 +30,9 @@ function texts(count: number): Buffer[] {
   return Array.from({ length: count }, () => clientFrame(TEXT, 'x'));
 }
 
-testOverBoth('as many at once as the burst, and one past it fails with 1008', async (tls) => {
+testOverHttp1('as many at once as the burst, and one past it fails with 1008', async (over) => {
   // One a second: on a slow machine one more may have come back.
-  await withApplication({ tls, limits: burstOf(50) }, async (application) => {
+  await withApplication({ over, limits: burstOf(50) }, async (application) => {
     const raw = await application.open();
     raw.write(...texts(50));
     for (let i = 0; i < 50; i++) await raw.expectFrame(TEXT, 'x');

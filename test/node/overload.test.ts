@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { deflateRawSync } from 'node:zlib';
 import { connect, type Limits, type Peer, type Route } from '../../dist/index.js';
 import { nodePlatform } from '../../dist/node/node-platform.js';
-import { type Application, testOverBoth, withApplication } from '../faults/application.ts';
+import { type Application, withApplication } from '../faults/application.ts';
 import { watchHeap } from '../faults/heap.ts';
 import { dialHttp2, startHttp2 } from '../faults/http2-peer.ts';
 import {
@@ -24,6 +24,7 @@ import {
 } from '../faults/raw-frames.ts';
 import { switching, withRawServer } from '../faults/raw-server.ts';
 import { type RawSocket, within } from '../faults/raw-socket.ts';
+import { testOverHttp1 } from '../faults/transport.ts';
 import { Mailbox } from './connections.ts';
 
 const KIB = 1024;
@@ -70,13 +71,13 @@ async function fill(application: Application, limit: number): Promise<RawSocket[
   return assert.fail('nobody was refused');
 }
 
-testOverBoth(
+testOverHttp1(
   'many peers with unfinished messages: who asks for more gets 1013, the others go on',
-  async (tls) => {
+  async (over) => {
     const limit = 1024 * KIB;
     const limits = { maxUnfinishedBytes: limit };
     const route = { ping(): void {}, message: echo };
-    await withApplication({ tls, limits, route }, async (application) => {
+    await withApplication({ over, limits, route }, async (application) => {
       const checkHeap = await watchHeap();
       for (let round = 0; round < 3; round++) {
         const holding = await fill(application, limit);
@@ -210,10 +211,10 @@ suite('nothing is left in the budget after', () => {
     closeTimeoutMs: 100,
   };
   for (const [name, end] of Object.entries(ends)) {
-    testOverBoth(name, async (tls) => {
+    testOverHttp1(name, async (over) => {
       const opened = new Mailbox<Peer>();
       const route = { ping(): void {}, open: opened.put };
-      await withApplication({ tls, limits, route }, async (application) => {
+      await withApplication({ over, limits, route }, async (application) => {
         for (let i = 0; i < 2; i++) {
           const raw = await application.open();
           const peer = await opened.next();

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { findProgram, skipWithout } from '../../installed-program.ts';
 
-const redisServer: string | undefined = findProgram('redis-server', 'APERTO_REDIS_SERVER');
+export const redisServer: string | undefined = findProgram('redis-server', 'APERTO_REDIS_SERVER');
 export const skipWithoutRedis: string | false = skipWithout('redis-server', redisServer);
 
 const READY_MS = 30_000;
