@@ -64,6 +64,14 @@ const checks = {
     const server = await serve({ http2: true, routes: echo });
     await exchange(await connect(`${server.url}/`), server);
   },
+  async 'HTTP/1.1 where HTTP/2 is for other things'() {
+    const { createServer: createHttp2Server } = await import('node:http2');
+    const http = createHttp2Server();
+    await new Promise((listening) => http.listen(0, '127.0.0.1', listening));
+    const { port } = http.address();
+    await assert.rejects(connect(`ws://127.0.0.1:${port}/`, { http2: true }), /RFC/);
+    await new Promise((closed) => http.close(closed));
+  },
   async compression() {
     const server = await serve({ compression: true, routes: echo });
     await exchange(await connect(`${server.url}/`, { compression: true }), server, 20);
