@@ -20,6 +20,8 @@ const pages = [
   'docs/README.md',
   'docs/guide.md',
   'docs/limits.md',
+  'docs/runtimes.md',
+  'docs/reliability.md',
   'docs/observability.md',
   'docs/security.md',
   'docs/authentication.md',

@@ -109,8 +109,11 @@ export class FrameBatch {
     return fill.subarray(0, this.position);
   }
 
-  /** Hands the stream as many parts as make a piece; returns their size. */
-  writePiece(stream: Writable, pieceSize: number): number {
+  /**
+   * Hands the stream as many parts as make a piece; returns their size.
+   * @param onTaken is called when it has taken the last.
+   */
+  writePiece(stream: Writable, pieceSize: number, onTaken?: WriteCallback): number {
     if (this.#fill !== undefined) this.#fillToParts(this.#fill);
     let size = 0;
     stream.cork();
@@ -118,8 +121,10 @@ export class FrameBatch {
       const part = this.#parts[this.#partsAt] as Uint8Array;
       const fits = part.length <= pieceSize - size;
       const bytes = fits ? part : part.subarray(0, pieceSize - size);
-      stream.write(bytes);
       size += bytes.length;
+      const isLast = size === pieceSize || (fits && this.#partsAt + 1 === this.#parts.length);
+      if (isLast && onTaken !== undefined) stream.write(bytes, onTaken);
+      else stream.write(bytes);
       if (fits) this.#partsAt++;
       else this.#parts[this.#partsAt] = part.subarray(bytes.length);
     }
@@ -148,6 +153,9 @@ export class FrameBatch {
     if (free.length < KEPT) free.push(this);
   }
 }
+
+/** How a stream tells that it has taken a write, or failed. */
+export type WriteCallback = (error: Error | null | undefined) => void;
 
 /** Shared by all batches that have none; never added to. */
 const NONE: never[] = [];

@@ -1,6 +1,5 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import type { JudgeAddress } from '../protocol/handshake/forwarded.ts';
 import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import {
@@ -40,7 +39,8 @@ export class Http1Upgrade implements AskedUpgrade {
     const source = sourceOf(
       fields,
       message.socket.remoteAddress,
-      socket instanceof TLSSocket,
+      // How node:tls tells them apart; not by their class, which not all runtimes give a server's.
+      Reflect.get(socket, 'encrypted') === true,
       judge,
     );
     this.request = new UpgradeRequest(url, rawHeaders, source.address);

@@ -1,8 +1,9 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { FramePlace, FrameSink } from '../protocol/frames/frame-sender.ts';
 import { LARGE_BUFFER } from './buffer-pool.ts';
-import { type FrameBatch, takeBatch } from './frame-batch.ts';
+import { type FrameBatch, takeBatch, type WriteCallback } from './frame-batch.ts';
 
 /** What an outbox tells its owner. */
 export interface OutboxOwner {
@@ -241,8 +242,7 @@ export class Outbox implements FrameSink {
     const isEmpty = this.#next === undefined && this.#before === undefined;
     if (!isEmpty || this.#inFlight > 0 || this.corked) return false;
     if (this.#closed || frames.length > PIECE) return false;
-    this.#stream.write(frames);
-    if (this.#stream.writableLength > 0) {
+    if (this.#write(frames)) {
       this.bufferedAmount += frames.length;
       this.#waitFor(frames.length);
     } else this.#countTaken(frames.length);
@@ -252,14 +252,30 @@ export class Outbox implements FrameSink {
   /** What nearly always is to be written: one buffer's frames, which the stream takes at once. */
   #writeBuffer(batch: FrameBatch): void {
     const size = batch.bytes;
-    this.#stream.write(batch.takeBytes());
-    if (this.#stream.writableLength > 0) {
+    if (this.#write(batch.takeBytes())) {
       this.#leaving = batch;
       this.#waitFor(size);
     } else {
       this.#taken(size);
       batch.release(this.#reuses);
     }
+  }
+
+  /** Writes; returns whether that has to be waited for. */
+  #write(bytes: Uint8Array): boolean {
+    const stream = this.#stream;
+    if (this.#neverTakesAtOnce) stream.write(bytes, this.#onWritten);
+    else stream.write(bytes);
+    return this.#neverTakesAtOnce || stream.writableLength > 0;
+  }
+
+  /** What is encrypted first is always waited for, so that each write may as well have the callback. */
+  get #neverTakesAtOnce(): boolean {
+    return this.#stream instanceof TLSSocket;
+  }
+
+  get #onWritten(): WriteCallback {
+    return (error) => this.#written(error);
   }
 
   /** The stream has taken all at once, and keeps nothing of it. */
@@ -269,11 +285,12 @@ export class Outbox implements FrameSink {
 
   /**
    * A write has not been taken at once: waits until it is. Only then is there a callback, on a write of
-   * nothing behind it, since one on each write would cost a turn of the tick queue each.
+   * nothing behind it, since one on each write would cost a turn of the tick queue each. Deno's TLS fails with a
+   * write of nothing.
    */
   #waitFor(size: number): void {
     this.#inFlight = size;
-    this.#stream.write(NOTHING, (error) => this.#written(error));
+    if (!this.#neverTakesAtOnce) this.#stream.write(NOTHING, this.#onWritten);
     this.#owner.onBlocked();
   }
 
@@ -282,8 +299,9 @@ export class Outbox implements FrameSink {
     const batch = this.#leaving;
     if (batch === undefined) return;
     while (batch.bytes > 0) {
-      const size = batch.writePiece(this.#stream, PIECE);
-      if (this.#stream.writableLength > 0) {
+      const waits = this.#neverTakesAtOnce;
+      const size = batch.writePiece(this.#stream, PIECE, waits ? this.#onWritten : undefined);
+      if (waits || this.#stream.writableLength > 0) {
         this.#waitFor(size);
         return;
       }

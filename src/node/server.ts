@@ -1,3 +1,4 @@
+import { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -137,7 +138,9 @@ export class Server<Data = undefined> implements AsyncDisposable {
     if (!isTcp(address)) {
       return `ws+unix:${encodeURI(address).replace(/[?#:]/g, encodeURIComponent)}`;
     }
-    const scheme = 'setSecureContext' in this.#http ? 'wss' : 'ws';
+    // Servers of node:http2 are none of node:https, and in Bun those of node:https are none of node:tls.
+    const isTls = 'setSecureContext' in this.#http || this.#http instanceof HttpsServer;
+    const scheme = isTls ? 'wss' : 'ws';
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
     return `${scheme}://${host}:${address.port}`;
   }

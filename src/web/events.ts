@@ -55,9 +55,10 @@ export interface SocketErrorEvent extends Event {
 
 const TRUSTED = { value: true, enumerable: true };
 
-/** To a runtime, what code made is not trusted. */
+/** To a runtime, what code made is not trusted. It stays so where the attribute is unforgeable, as in Bun. */
 function trusted<E extends Event>(event: E): E {
-  return Object.defineProperty(event, 'isTrusted', TRUSTED);
+  Reflect.defineProperty(event, 'isTrusted', TRUSTED);
+  return event;
 }
 
 export function openEvent(): Event {

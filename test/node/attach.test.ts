@@ -65,6 +65,28 @@ test('over TLS', async (t) => {
   assert.equal(peer.state, 'open');
 });
 
+test('over TLS, where a runtime tells by its properties alone', async (t) => {
+  const { cert, key } = await localCertificate();
+  const https = createTlsServer({ cert, key });
+  // A server of node:https, but none of node:tls.
+  const unlikeTls = new Proxy(https, {
+    has: (target, name) => name !== 'setSecureContext' && Reflect.has(target, name),
+  });
+  const { server, host } = await attached(t, { routes: {} }, unlikeTls);
+  assert.equal(server.url, `wss://${host}`);
+
+  // A socket that is encrypted, but none of node:tls.
+  const http = createServer();
+  http.on('connection', (socket) => Object.assign(socket, { encrypted: true }));
+  const { host: own } = await attached(t, { routes: { '/': echo } }, http);
+  const peer = await dialTo(t, `ws://${own}/`, { headers: { Origin: `https://${own}` } });
+  assert.equal(peer.state, 'open');
+  await expectFailureCode(
+    dialTo(t, `ws://${own}/`, { headers: { Origin: `http://${own}` } }),
+    'STATUS_NOT_101',
+  );
+});
+
 test('before the server listens it has no address', () => {
   const server = attach(createServer(), { routes: {} });
   assert.equal(server.port, 0);

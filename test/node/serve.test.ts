@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
+import { TLSSocket } from 'node:tls';
 import { type CloseOptions, type Route, serve } from '../../dist/index.js';
 import { localCertificate } from '../faults/certificate.ts';
 import { dialTo, expectFailureCode, Mailbox, startServer } from './connections.ts';
@@ -71,10 +72,21 @@ describe('where it listens', () => {
       tls: { ca: cert },
       message: (_, message) => inbox.put(message),
     });
+    const sizes: unknown[] = [];
+    const { write } = TLSSocket.prototype;
+    Reflect.set(TLSSocket.prototype, 'write', function (this: TLSSocket, ...args: unknown[]) {
+      const [bytes] = args;
+      if (bytes instanceof Uint8Array) sizes.push(bytes.length);
+      return Reflect.apply(write, this, args);
+    });
+    t.after(() => Reflect.deleteProperty(TLSSocket.prototype, 'write'));
     for (const message of ['over TLS', 'x'.repeat(300_000)]) {
       peer.send(message);
       assert.equal(await inbox.next(), message);
     }
+    assert.equal(peer.bufferedAmount, 0);
+    assert.ok(sizes.length > 3, `${sizes.length} writes`);
+    assert.ok(!sizes.includes(0), 'an empty write, with which the TLS of some runtimes fails');
     const error = await expectFailureCode(dialTo(t, server.url), 'CONNECT_FAILED');
     assert.ok(error.cause instanceof Error);
     const plain = await new Promise<IncomingMessage>((resolve, reject) => {

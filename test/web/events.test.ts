@@ -29,6 +29,23 @@ test('events are of the kinds of the runtime, and trusted', () => {
   assert.ok(events[3] instanceof CloseEvent);
 });
 
+test('where nobody can forge trust, they are events all the same', (t) => {
+  class Unforgeable extends Event {
+    constructor(type: string, init?: ConstructorParameters<typeof Event>[1]) {
+      super(type, init);
+      Object.defineProperty(this, 'isTrusted', { get: () => false, configurable: false });
+    }
+  }
+  const own = globalThis.Event;
+  t.after(() => {
+    globalThis.Event = own;
+  });
+  globalThis.Event = Unforgeable;
+  const event = openEvent();
+  assert.ok(event instanceof Unforgeable);
+  assert.deepEqual([event.type, event.isTrusted], ['open', false]);
+});
+
 test('an error event may know its error', () => {
   const error = apertoError('CONNECT_FAILED');
   assert.equal(errorEvent(error).error, error);

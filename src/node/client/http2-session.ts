@@ -6,6 +6,7 @@ import {
   type Settings,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { nextTurn } from '../next-turn.ts';
 import type { Attempt } from './attempt.ts';
 import { connectError } from './connect-error.ts';
 
@@ -135,8 +136,9 @@ export function startSession(
       const isOffered = settings.enableConnectProtocol === true && maxStreams(settings) > 0;
       resolve(isOffered ? new SharedSession(session) : undefined);
       if (isOffered) return;
-      session.close();
       session.unref();
+      // Not while the session is busy with this very frame: Deno crashes of that.
+      nextTurn(() => session.close());
     });
     attempt.stop = () => fail(attempt.reason);
     if (attempt.isGivenUp) attempt.stop();

@@ -101,7 +101,7 @@ export function openSocket(
       ...tls,
       ...address,
       ALPNProtocols: tls.ALPNProtocols ?? ['http/1.1'],
-      servername: tls.servername ?? serverNameOf(host),
+      servername: (tls.servername ?? serverNameOf(host)) || undefined,
       // Not all of `tls` is about TLS, but where it leads is not its to say.
       host,
       port,
