@@ -375,7 +375,8 @@ test('after any script the engine has what is wanted, nobody waits, and each hol
         answer: () => void broker.answer(),
         refuse: (): void => {
           const call = broker.refuse();
-          if (call?.kind === 'subscribe') lost((name) => !broker.subscribed.has(name));
+          if (call?.kind !== 'subscribe') return;
+          lost((name) => call.topics.includes(name) && !broker.subscribed.has(name));
         },
         'refuse-done': () => void broker.refuse(true),
         down: () => {
