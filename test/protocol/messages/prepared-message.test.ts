@@ -18,6 +18,24 @@ for (const data of ['', 'hello', 'ü'.repeat(63), 'x'.repeat(70_000)]) {
   });
 }
 
+test('one that is soon forgotten is made the same, of memory for such', () => {
+  const brief: number[] = [];
+  const platform = {
+    ...testPlatform,
+    allocateBrief(size: number): Uint8Array {
+      brief.push(size);
+      return new Uint8Array(size);
+    },
+  };
+  for (const data of ['häh', new Uint8Array(300).fill(9)]) {
+    const kept = PreparedMessage.encode(data, platform, true);
+    assert.deepEqual(brief.splice(0), []);
+    const forgotten = PreparedMessage.encode(data, platform, true, true);
+    assert.deepEqual(forgotten.frame, kept.frame);
+    assert.deepEqual(brief.splice(0), [kept.frame.length]);
+  }
+});
+
 test('bytes are copied: what happens to them later does not matter', () => {
   const data = Uint8Array.of(1, 2, 3);
   const message = PreparedMessage.encode(data, testPlatform, true);
