@@ -1,7 +1,7 @@
 import { CloseCode } from '../protocol/close-codes.ts';
 import { apertoError } from '../protocol/errors.ts';
 import type { Message } from '../protocol/messages/message-assembler.ts';
-import type { CloseInfo } from './peer-session.ts';
+import type { CloseInfo } from './peer-handlers.ts';
 
 /** The side of a session that a reader needs. */
 export interface MessageSource {

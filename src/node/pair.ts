@@ -4,10 +4,11 @@ import { apertoError } from '../protocol/errors.ts';
 import { type ConnectOptions, connect } from './client/connect.ts';
 import { connectedDuplexes } from './memory-duplex.ts';
 import type { ClientPeer, Peer } from './peer.ts';
-import type { PeerHandlers } from './peer-session.ts';
+import type { PeerHandlers } from './peer-handlers.ts';
 import type { ServerTopics } from './peer-topics.ts';
 import type { Route } from './routes.ts';
-import { type AttachOptions, Server } from './server.ts';
+import { Server } from './server.ts';
+import type { AttachOptions } from './server-options.ts';
 
 /** Of `connect`'s options those that do not say how the server is reached. */
 export type PairClientOptions = Pick<

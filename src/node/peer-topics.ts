@@ -3,7 +3,7 @@ import type { Limits } from '../protocol/limits.ts';
 import type { MessageBatch } from '../protocol/messages/message-batch.ts';
 import { PreparedMessage } from '../protocol/messages/prepared-message.ts';
 import { checkSendable, encodeMessage, type Sendable, type SendOptions } from './data.ts';
-import type { SlowPeerPolicy } from './peer-session.ts';
+import type { SlowPeerPolicy } from './peer-handlers.ts';
 
 /** A topic that was published to. */
 export interface PublishedTopic {

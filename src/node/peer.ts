@@ -2,7 +2,8 @@ import type { CompressionCounters } from '../protocol/extensions/compression-cou
 import type { Message } from '../protocol/messages/message-assembler.ts';
 import type { Sendable, SendOptions } from './data.ts';
 import type { MessageReader } from './message-reader.ts';
-import type { CloseInfo, PeerSession } from './peer-session.ts';
+import type { CloseInfo } from './peer-handlers.ts';
+import type { PeerSession } from './peer-session.ts';
 import { checkTopic, type PeerTopics, publishTo, subscribeTo } from './peer-topics.ts';
 import type { UpgradeRequest } from './upgrade-request.ts';
 

@@ -8,7 +8,7 @@ import { normaliseOrigins, type OriginPolicy } from '../protocol/handshake/origi
 import { checkProtocols } from '../protocol/handshake/subprotocols.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import type { Peer } from './peer.ts';
-import type { PeerHandlers, SlowPeerPolicy, TopicHandlers } from './peer-session.ts';
+import type { PeerHandlers, SlowPeerPolicy, TopicHandlers } from './peer-handlers.ts';
 import type { UpgradeRequest } from './upgrade-request.ts';
 
 /** What a server does for the peers of one path. One object for all of them. */

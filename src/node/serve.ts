@@ -8,7 +8,8 @@ import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { createHttpServer } from './http-server.ts';
 import type { ServerTopics } from './peer-topics.ts';
 import { Routes } from './routes.ts';
-import { type AttachOptions, Server } from './server.ts';
+import { Server } from './server.ts';
+import type { AttachOptions } from './server-options.ts';
 import { trySharedReads } from './shared-read-buffer.ts';
 
 export interface ServeOptions<Data> extends AttachOptions<Data> {

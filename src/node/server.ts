@@ -8,20 +8,18 @@ import {
   type CompressionCounters,
   newCounters,
 } from '../protocol/extensions/compression-counters.ts';
-import type {
-  AcceptedOffer,
-  CompressionOptions,
-  DeflateAgreement,
-} from '../protocol/extensions/permessage-deflate.ts';
+import type { AcceptedOffer, DeflateAgreement } from '../protocol/extensions/permessage-deflate.ts';
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { agreedSettings } from './compression/node-compression.ts';
 import { encodeCloseReason, type Sendable, type SendOptions } from './data.ts';
 import { deadline, LONGEST_TIMER_MS } from './deadline.ts';
+import { closeAllConnections, closeHttp, watchSockets } from './http-connections.ts';
 import { Http2Sessions } from './http2-sessions.ts';
 import { nodePlatform } from './node-platform.ts';
 import { Peer } from './peer.ts';
+import type { SessionSettings } from './peer-handlers.ts';
 import { PeerList, type Peers } from './peer-list.ts';
-import { PeerSession, type SessionSettings } from './peer-session.ts';
+import { PeerSession } from './peer-session.ts';
 import {
   checkTopic,
   type PeerTopics,
@@ -30,54 +28,12 @@ import {
   subscribeTo,
   type TopicCarrier,
 } from './peer-topics.ts';
-import type { ResolvedRoute, Route } from './routes.ts';
+import type { ResolvedRoute } from './routes.ts';
 import type { ServerHealth } from './server-health.ts';
+import type { AttachOptions, CloseOptions } from './server-options.ts';
 import { checkSharedReadBuffer, trySharedReads } from './shared-read-buffer.ts';
 import { ListeningSubscriber, type TopicListener } from './topic-listener.ts';
 import { type GrantedUpgrade, Upgrades } from './upgrades.ts';
-
-export interface AttachOptions<Data> {
-  /** By path: exact (`/chat`), a prefix (`/rooms/*`), or any (`*`). The most specific wins. */
-  readonly routes: Readonly<Record<string, Route<Data>>>;
-  /** Hosts that this server answers for, against DNS rebinding; others get 421. Default: every host. */
-  readonly hosts?: readonly string[];
-  readonly limits?: Partial<Limits>;
-  /**
-   * Whether, and how, messages are compressed with peers that offer it (permessage-deflate, RFC 7692).
-   * `true` takes the defaults, which keep nothing between messages. Default false.
-   */
-  readonly compression?: boolean | CompressionOptions;
-  /**
-   * Whether plain TCP and Unix sockets are read into one buffer that all connections share, which is
-   * faster; ignored where a trial at the start shows that the runtime cannot. A connection is moved to
-   * another socket when something comes on it: the one that the HTTP server's 'connection' event told of
-   * hears nothing of its end any more. Default: true with `serve`, false with `attach`.
-   */
-  readonly sharedReadBuffer?: boolean;
-  /** Where exceptions of handlers go, and what else goes wrong unasked. Default: `console.error`. */
-  onError?(error: unknown, peer?: Peer<Data>): void;
-  /** `health.status` has changed. */
-  onHealth?(health: ServerHealth): void;
-}
-
-export interface CloseOptions {
-  /** What every peer is closed with. Default 1001, going away. */
-  readonly code?: number;
-  readonly reason?: string;
-  /**
-   * How long the server goes on as before while `health.ready` is false, so that load balancers notice. Default 0.
-   */
-  readonly noticeMs?: number;
-  /**
-   * Then nobody is accepted any more, and the peers are closed one after another over this time, so that they do not all
-   * come back elsewhere at once. Default 0: all at once.
-   */
-  readonly spreadMs?: number;
-  /**
-   * How long peers and requests have to finish after that before they are cut off; may be `Infinity`. Default 10,000 ms.
-   */
-  readonly timeoutMs?: number;
-}
 
 /** The WebSocket side of an HTTP server. `serve` and `attach` make one. */
 export class Server<Data = undefined> implements AsyncDisposable {
@@ -385,7 +341,7 @@ export class Server<Data = undefined> implements AsyncDisposable {
   ): Promise<void> {
     if (noticeMs > 0) await sleep(noticeMs);
     this.#accepts = false;
-    const httpClosed = this.#ownsHttp ? this.#closeHttp() : undefined;
+    const httpClosed = this.#ownsHttp ? closeHttp(this.#http) : undefined;
     if (this.#ownsHttp) {
       this.#upgrades.endSilent();
       this.#http2.closeSessions();
@@ -429,13 +385,6 @@ export class Server<Data = undefined> implements AsyncDisposable {
     });
   }
 
-  #closeHttp(): Promise<void> {
-    return new Promise((resolve) => {
-      // It calls back with an error where it was not listening; then, too, nothing is left.
-      this.#http.close(() => resolve());
-    });
-  }
-
   #cutOff(): void {
     for (const peer of this.#peers) peer.terminate();
     for (const socket of this.#upgrades.waiting) socket.destroy();
@@ -449,22 +398,6 @@ export class Server<Data = undefined> implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** As far as the server of that kind and version can. */
-function closeAllConnections(http: NetServer & { closeAllConnections?(): void }): void {
-  http.closeAllConnections?.();
-}
-
-/** Keeps in `sockets` those that are open, with one listener for all of them. */
-function watchSockets(http: NetServer, sockets: Set<Socket>): void {
-  function forget(this: Socket): void {
-    sockets.delete(this);
-  }
-  http.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('close', forget);
-  });
 }
 
 function isTcp(address: string | AddressInfo | null): address is AddressInfo {

@@ -17,7 +17,7 @@ import type { Http2Upgrade } from './http2-upgrade.ts';
 import { passAsPlainRequest } from './plain-request.ts';
 import { RejectUpgrade } from './reject-upgrade.ts';
 import { type ResolvedRoute, Routes } from './routes.ts';
-import type { AttachOptions } from './server.ts';
+import type { AttachOptions } from './server-options.ts';
 import { SilentConnections } from './silent-connections.ts';
 import { UnansweredRequests } from './unanswered-requests.ts';
 import type { UpgradeRequest } from './upgrade-request.ts';

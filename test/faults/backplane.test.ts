@@ -11,7 +11,8 @@ import {
 } from '../../dist/index.js';
 import { nodePlatform } from '../../dist/node/node-platform.js';
 import { ClientPeer as PeerFace } from '../../dist/node/peer.js';
-import { PeerSession, type SessionSettings } from '../../dist/node/peer-session.js';
+import type { SessionSettings } from '../../dist/node/peer-handlers.js';
+import { PeerSession } from '../../dist/node/peer-session.js';
 import { connectionSettings } from '../../dist/protocol/connection-settings.js';
 import { newCounters } from '../../dist/protocol/extensions/compression-counters.js';
 import { Backplane } from '../../dist/topics/backplane.js';

@@ -3,7 +3,7 @@ import { type ClientPeer, defaultLimits, type PeerHandlers } from '../../dist/in
 import { jobs } from '../../dist/node/compression/job-queue.js';
 import { nodeCompression } from '../../dist/node/compression/node-compression.js';
 import { nodePlatform } from '../../dist/node/node-platform.js';
-import type { SessionSettings } from '../../dist/node/peer-session.js';
+import type { SessionSettings } from '../../dist/node/peer-handlers.js';
 import { connectionSettings } from '../../dist/protocol/connection-settings.js';
 import { newCounters } from '../../dist/protocol/extensions/compression-counters.js';
 import { resolveCompression } from '../../dist/protocol/extensions/permessage-deflate.js';

@@ -1,5 +1,6 @@
 import { ClientPeer } from '../peer.ts';
-import { type PeerHandlers, PeerSession, type SlowPeerPolicy } from '../peer-session.ts';
+import type { PeerHandlers, SlowPeerPolicy } from '../peer-handlers.ts';
+import { PeerSession } from '../peer-session.ts';
 import { checkSlowPeers } from '../routes.ts';
 import { type DialOptions, dial, planDial } from './dial.ts';
 
