@@ -327,11 +327,11 @@ describe('a server that cannot be loaded', { concurrency: 2 }, () => {
   test('there are too few file descriptors', async (t) => {
     class Limited extends Command {
       protected override commandLine(args: readonly string[]): readonly string[] {
-        return ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh', ...super.commandLine(args)];
+        return ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh', ...super.commandLine(args)];
       }
     }
     const url = await start(t, {});
-    const command = new Limited('bench', url, '--mode', 'idle', '--connections', '100');
+    const command = new Limited('bench', url, '--mode', 'idle', '--connections', '400');
     assert.equal(await command.end(), 1);
     assert.match(command.stderr, /^aperto: too many open files: .*--connections\n$/);
   });
