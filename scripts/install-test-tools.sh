@@ -28,6 +28,7 @@ tools=(
   'ndpiReader|APERTO_NDPI_READER|libndpi-bin'
   'redis-server|APERTO_REDIS_SERVER|redis-server'
   'nats-server|APERTO_NATS_SERVER|nats-server'
+  'ip|APERTO_IP|iproute2'
 )
 
 row_of() {

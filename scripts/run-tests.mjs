@@ -22,7 +22,7 @@ const toolsOfFolder = {
   'browser/': ['chromium', 'firefox-esr'],
   'chat/': ['redis-server', 'nats-server'],
   'faults/': ['redis-server', 'nats-server'],
-  'soak/': ['redis-server'],
+  'soak/': ['redis-server', 'ip'],
   'interop/': [
     'squid',
     'haproxy',

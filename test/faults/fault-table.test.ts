@@ -46,7 +46,7 @@ function testedIn(path: string): Map<number, Set<Transport>> {
   const tested = new Map<number, Set<Transport>>();
   const source = readFileSync(join(root, path), 'utf8');
   const declared =
-    /\b(test\w*)\(\s*(?:\[([^\]]*)\],)?\s*(?:\/\/.*\n\s*)*['`](?:fault )?((?:\d+, )*\d+): /g;
+    /\b(test\w*)\(\s*(?:\[([^\]]*)\],)?\s*(?:\/\/.*\n\s*)*['`](?:faults? )?((?:\d+, )*\d+): /g;
   for (const [, by = '', listed, numbers = ''] of source.matchAll(declared)) {
     const over = path.endsWith('/http2.test.ts') && by === 'test' ? ['h2c'] : overOf[by];
     const used = transports.filter((transport) =>

@@ -12,7 +12,7 @@ const script = fileURLToPath(new URL('../../scripts/install-test-tools.sh', impo
 const all = [
   ...['chromium', 'firefox-esr', 'squid', 'haproxy', 'nghttpx', 'curl', 'nghttp'],
   ...['nginx', 'apache2', 'caddy', 'dumpcap', 'tshark', 'ndpiReader'],
-  ...['redis-server', 'nats-server'],
+  ...['redis-server', 'nats-server', 'ip'],
 ];
 
 /** Runs the script as a user who is not root, in whose PATH only these programs are. */

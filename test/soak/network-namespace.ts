@@ -1,13 +1,15 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
+import { findProgram } from '../installed-program.ts';
 
 const PREFIX = 'aperto-soak-';
 /** RFC 2544's addresses, which nobody routes. */
 const NETWORK = '198.18';
+const program = findProgram('ip', 'APERTO_IP') ?? 'ip';
 const run = promisify(execFile);
 
 async function ip(...args: readonly string[]): Promise<string> {
-  const { stdout } = await run('ip', [...args], { timeout: 10_000 });
+  const { stdout } = await run(program, [...args], { timeout: 10_000 });
   return stdout;
 }
 
@@ -18,7 +20,7 @@ export class NetworkNamespace implements AsyncDisposable {
   readonly host: string;
   readonly #link: string;
   /** Also where this process ends by an exception. */
-  readonly #onExit = (): void => void spawnSync('ip', ['netns', 'delete', this.name]);
+  readonly #onExit = (): void => void spawnSync(program, ['netns', 'delete', this.name]);
 
   private constructor(name: string, host: string, link: string) {
     this.name = name;
@@ -72,7 +74,7 @@ export class NetworkNamespace implements AsyncDisposable {
 
   /** What runs a command within. */
   get command(): readonly [string, ...string[]] {
-    return ['ip', 'netns', 'exec', this.name];
+    return [program, 'netns', 'exec', this.name];
   }
 
   /** The links go with it. */
