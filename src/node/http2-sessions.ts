@@ -6,7 +6,7 @@ import type {
   ServerHttp2Stream,
 } from 'node:http2';
 import type { Server as NetServer } from 'node:net';
-import { closeOnceFinished, endStream } from './http2-stream.ts';
+import { canBeAnswered, closeOnceFinished, endStream } from './http2-stream.ts';
 
 /** How long a session of ours may be without a stream. Browsers keep one for their next request. */
 const IDLE_MS = 60_000;
@@ -72,7 +72,7 @@ export class Http2Sessions {
       const isOurs = ask(stream, headers, rawHeaders);
       // Where others listen, it may be for one of them.
       if (isOurs || http.listenerCount('stream') > 2 || http.listenerCount('connect') > 1) return;
-      if (!stream.destroyed && !stream.headersSent) {
+      if (canBeAnswered(stream)) {
         stream.respond({ ':status': 404 });
         endStream(stream, true);
       }

@@ -1,4 +1,4 @@
-import type { Http2Stream } from 'node:http2';
+import type { Http2Stream, ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 
 /** RFC 9113 7: nothing went wrong; the stream is no longer needed. */
@@ -8,6 +8,11 @@ export const CANCEL = 0x8;
 /** Whether it is a stream of HTTP/2; without node:http2, which most processes need not load. */
 export function isHttp2Stream(stream: Duplex): stream is Http2Stream {
   return 'rstCode' in stream;
+}
+
+/** Whether a request's stream can still be answered: once the client has reset it, Node throws at whoever tries. */
+export function canBeAnswered({ closed, destroyed, headersSent }: ServerHttp2Stream): boolean {
+  return !closed && !destroyed && !headersSent;
 }
 
 /** What a stream of HTTP/2 was reset with (RFC 9113 7); 0 where it was not, or is none. */

@@ -5,7 +5,7 @@ import { HeaderFields } from '../protocol/handshake/header-fields.ts';
 import { asciiLowerCase } from '../protocol/handshake/header-syntax.ts';
 import type { Agreed, Refusal } from '../protocol/handshake/server-handshake.ts';
 import { checkRefusal } from '../protocol/handshake/server-response.ts';
-import { closeOnceFinished } from './http2-stream.ts';
+import { canBeAnswered, closeOnceFinished } from './http2-stream.ts';
 import { sourceOf } from './trusted-proxies.ts';
 import { UpgradeRequest } from './upgrade-request.ts';
 import type { AskedUpgrade, RouteRules } from './upgrades.ts';
@@ -69,7 +69,7 @@ export class Http2Upgrade implements AskedUpgrade {
   refuse(status: number, headers: Readonly<Record<string, string>>, body = ''): void {
     checkRefusal(status, headers);
     const stream = this.socket;
-    if (stream.destroyed || stream.headersSent) return;
+    if (!canBeAnswered(stream)) return;
     const fields: Record<string, string | number> = { 'content-type': 'text/plain; charset=utf-8' };
     for (const [name, value] of Object.entries(headers)) {
       const lowerCase = asciiLowerCase(name);
@@ -88,7 +88,8 @@ export class Http2Upgrade implements AskedUpgrade {
 
   grant(agreed: Agreed): Uint8Array {
     // RFC 8441 5: 200, and no Sec-WebSocket-Accept.
-    if (!this.socket.destroyed) this.socket.respond({ ':status': 200, ...connectedFields(agreed) });
+    const stream = this.socket;
+    if (canBeAnswered(stream)) stream.respond({ ':status': 200, ...connectedFields(agreed) });
     return NOTHING;
   }
 }

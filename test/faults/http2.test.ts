@@ -195,6 +195,49 @@ testOverBoth(
   },
 );
 
+testOverBoth(
+  'fault 79: a request that is reset at once, or while it is decided about, takes nothing with it',
+  async (t, tls) => {
+    const ends = new Mailbox<number>();
+    const asked = new Mailbox<() => void>();
+    let opens = 0;
+    const open = (): void => void opens++;
+    const upgrade = (): Promise<undefined> =>
+      new Promise((resolve) => asked.put(() => resolve(undefined)));
+    const routes = { '/': { ...echo(ends), open }, '/later': { ...echo(ends), open, upgrade } };
+    const server = await startHttp2(t, tls, { routes });
+    const wire = await dialWire(t, server.port, tls);
+    const request = { ...extendedConnect, ':scheme': tls ? 'https' : 'http' };
+    const requests: Record<string, string>[] = [
+      request,
+      { ...request, ':path': '/none' },
+      { ...request, ':protocol': 'chess' },
+      { ...request, 'sec-websocket-version': '9' },
+    ];
+    let streamId = -1;
+    for (const code of [NGHTTP2_NO_ERROR, NGHTTP2_CANCEL]) {
+      for (const fields of requests) {
+        streamId += 2;
+        wire.raw.write(
+          http2Frame(HEADERS, 0x4, streamId, headerBlock(fields)),
+          http2Frame(RST_STREAM, 0, streamId, uint32(code)),
+        );
+      }
+      streamId += 2;
+      wire.sendHeaders(streamId, { ...request, ':path': '/later' });
+      const decide = await asked.next();
+      wire.send(RST_STREAM, 0, streamId, uint32(code));
+      wire.send(PING, 0, 0, Buffer.alloc(8));
+      await wire.next(PING);
+      decide();
+    }
+    await checkAlive(t, server, tls);
+    // Who was opened nevertheless was ended; the one that is left is alive.
+    for (let ended = 0; ended < opens - 1; ended++) assert.equal(await ends.next(), 1006);
+    assert.equal(server.peers.size, 1);
+  },
+);
+
 testOverBoth('fault 80: a zero window stalls that stream alone', async (t, tls) => {
   const ends = new Mailbox<number>();
   const sends: boolean[] = [];
