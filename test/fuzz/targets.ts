@@ -5,6 +5,7 @@ import { connection } from './targets/connection.ts';
 import { envelope } from './targets/envelope.ts';
 import { extensions } from './targets/extensions.ts';
 import { frameParser } from './targets/frame-parser.ts';
+import { http2 } from './targets/http2.ts';
 import { inflater } from './targets/inflater.ts';
 import { server } from './targets/server.ts';
 import { serverHandshake } from './targets/server-handshake.ts';
@@ -22,5 +23,6 @@ export const targets: readonly Target[] = [
   connection,
   server,
   client,
+  http2,
   ws,
 ];
