@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer, type ServerHttp2Session } from 'node:http2';
-import { attach, type Message, type Peer, type Route } from '../../../dist/index.js';
+import type { Peer } from '../../../dist/index.js';
 import {
   DATA,
   END_STREAM,
@@ -25,6 +25,7 @@ import {
   PING as WS_PING,
 } from '../../faults/raw-frames.ts';
 import { concatBytes } from '../../reference-codec.ts';
+import { attachApplication } from '../application.ts';
 import { Input } from '../input.ts';
 import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
@@ -44,49 +45,16 @@ const frames = [
 let told = new Map<Peer<undefined>, string[]>();
 let session: ServerHttp2Session | undefined;
 
-function note(peer: Peer<undefined>, what: string): void {
-  const before = told.get(peer);
-  if (before === undefined) told.set(peer, [what]);
-  else before.push(what);
-}
-
-function echo(peer: Peer<undefined>, message: Message): void {
-  note(peer, 'message');
-  peer.send(message);
-}
-
-const base: Route<undefined> = {
-  origins: '*',
-  open: (peer) => note(peer, 'open'),
-  close: (peer, code) => note(peer, `close ${code}`),
-};
-
 const http = createServer();
 http.on('session', (made) => {
   session = made;
   made.on('error', () => {});
 });
-attach(http, {
-  compression: { threshold: 8 },
-  limits: { maxMessageBytes: 1_000, maxFragments: 6, maxHeaders: 30 },
-  onError: (error) => {
-    throw error;
-  },
-  routes: {
-    '/echo': { ...base, message: echo },
-    '/slow': {
-      ...base,
-      upgrade: async () => {
-        await turn();
-        return undefined;
-      },
-      message: async (peer, message) => {
-        await turn();
-        echo(peer, message);
-      },
-    },
-    '/close': { ...base, open: (peer) => note(peer, 'open'), message: (peer) => peer.close() },
-  },
+attachApplication(http, (peer, kind, content) => {
+  const what = kind === 'close' ? `close ${content.split(' ', 1)[0]}` : kind;
+  const before = told.get(peer);
+  if (before === undefined) told.set(peer, [what]);
+  else before.push(what);
 });
 
 /** A request, right but for what the byte says. */

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { attach, type Message, type Peer, type Route } from '../../../dist/index.js';
 import { cutInto } from '../../protocol/splitting.ts';
 import { concatBytes, decodeFrames } from '../../reference-codec.ts';
+import { attachApplication } from '../application.ts';
 import { someFrames } from '../frame-stream.ts';
 import { headerWords } from '../header-lines.ts';
 import { Input } from '../input.ts';
 import type { Target } from '../target.ts';
-import { turn, Wire } from '../wire.ts';
+import { Wire } from '../wire.ts';
 
 const REQUEST =
   'GET /echo HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
@@ -25,46 +25,12 @@ interface Heard {
 /** What the connection that is open told the application; the target runs one at a time. */
 let told: string[] = [];
 
-function note(peer: Peer<undefined>, message: Message): void {
-  told.push(typeof message === 'string' ? message : Buffer.from(message).toString('hex'));
-  peer.send(message);
-}
-
-const base: Route<undefined> = {
-  origins: '*',
-  open: () => {
-    told.push('open');
-  },
-  close: (_peer, code, reason) => {
-    told.push(`close ${code} ${reason}`);
-  },
-};
-
 const http = createServer((_request, response) => {
   response.sendDate = false;
   response.end('no socket');
 });
-attach(http, {
-  compression: { threshold: 8 },
-  limits: { maxMessageBytes: 1_000, maxFragments: 6, maxHeaders: 30 },
-  onError: (error) => {
-    throw error;
-  },
-  routes: {
-    '/echo': { ...base, message: note },
-    '/slow': {
-      ...base,
-      upgrade: async () => {
-        await turn();
-        return undefined;
-      },
-      message: async (peer, message) => {
-        await turn();
-        note(peer, message);
-      },
-    },
-    '/close': { ...base, message: (peer) => peer.close(1000, 'enough') },
-  },
+attachApplication(http, (_peer, kind, content) => {
+  told.push(`${kind} ${content}`.trimEnd());
 });
 
 async function serve(pieces: readonly Uint8Array[]): Promise<Heard> {
