@@ -3,7 +3,7 @@ import type { Http2Server } from 'node:http2';
 import { attach, type Message, type Peer, type Route } from '../../dist/index.js';
 import { turn } from './wire.ts';
 
-export type Kind = 'open' | 'message' | 'close';
+type Kind = 'open' | 'message' | 'close';
 type Note = (peer: Peer<undefined>, kind: Kind, content: string) => void;
 
 /** What is attached to servers that are fuzzed: routes of all kinds that tell what they are told, within small limits. */
