@@ -176,6 +176,10 @@ test('fault 85: a reconnect storm: who finds no place gets 503 with Retry-After,
     );
   }
   const refused = await delays.take(clients - most);
+  const inside = async (): Promise<void> => {
+    while (opened < most) await delay(5);
+  };
+  await within('those who found a place', inside());
   assert.equal(opened, most);
   assert.ok(peak <= most, `${peak} at a time`);
   // Retry-After and then a random part of the two seconds that the first delay may take.
@@ -253,7 +257,7 @@ test('fault 94: after a stall of the event loop no peer is declared dead', async
 
 test('fault 92: SIGTERM: readiness fails, 1012 is spread over a window, then comes a hard stop', async (t) => {
   const server = await ServerChild.start(t, {
-    onSigterm: { code: 1012, noticeMs: 600, spreadMs: 600, timeoutMs: 400 },
+    onSigterm: { code: 1012, noticeMs: 1_500, spreadMs: 1_500, timeoutMs: 400 },
   });
   const ready = async (): Promise<number> => {
     const response = await fetch(`http://127.0.0.1:${server.port}/`);
