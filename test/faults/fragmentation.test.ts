@@ -76,7 +76,11 @@ testOverAll('fault 44: a close between two fragments is a close', async (over) =
 });
 
 const million = 1_000_000;
-const emptyFragments = Buffer.alloc(6 * million, clientFrame(CONTINUED));
+const begun = clientFrame(TEXT_BEGUN);
+// No copy is made of it: the HTTP/2 client of Node 26 keeps the last that it wrote to a stream that was ended under it.
+const begunAndEmpty = Buffer.alloc(begun.length + 6 * million, clientFrame(CONTINUED));
+begunAndEmpty.set(begun);
+const emptyFragments = begunAndEmpty.subarray(begun.length);
 
 testOverAll(
   'fault 45: a million empty fragments fail with 1008, the heap stays flat',
@@ -84,7 +88,7 @@ testOverAll(
     await withApplication({ over }, async (application) => {
       const raw = await application.open();
       const checkHeap = await watchHeap();
-      raw.write(clientFrame(TEXT_BEGUN), emptyFragments);
+      raw.write(begunAndEmpty);
       await raw.expectClose(1008);
       await raw.expectEnd();
       // What is still on its way is read and thrown away.

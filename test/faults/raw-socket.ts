@@ -123,9 +123,11 @@ export class RawSocket {
     return this.#source;
   }
 
+  /** Bytes that come alone are not copied. */
   write(...parts: (string | Uint8Array)[]): void {
     const bytes = parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
-    this.stream.write(Buffer.concat(bytes));
+    const [first] = bytes;
+    this.stream.write(first !== undefined && bytes.length === 1 ? first : Buffer.concat(bytes));
   }
 
   /** Waits until the kernel has taken all that was written, so that none of it is in our memory. */
