@@ -1,8 +1,10 @@
 import type { Run, Sample } from './samples.ts';
 
 const WIDTH = 880;
-const LEFT = 64;
-const RIGHT = 16;
+const LEFT = 72;
+const RIGHT = 32;
+/** More than a letter of the key takes, in any font. */
+const LETTER = 7;
 const PANEL = 120;
 const GAP = 58;
 const TOP = 64;
@@ -120,12 +122,12 @@ function drawPanel(panel: Panel, samples: readonly Sample[], mostMs: number, top
     parts.push(`<path class="line${colour}" d="${path.join('')}"/>`);
     // Of one line the title says what it is.
     if (lines.length === 1) continue;
-    parts.push(`<text x="${keyAt}" y="${top - 10}" text-anchor="end">${name}</text>`);
-    keyAt -= name.length * 6.1 + 12;
+    keyAt -= name.length * LETTER;
     parts.push(
-      `<rect class="key${colour}" x="${keyAt - 2}" y="${top - 19}" width="10" height="10" rx="2"/>`,
+      `<rect class="key${colour}" x="${keyAt - 16}" y="${top - 19}" width="10" height="10" rx="2"/>`,
+      `<text x="${keyAt}" y="${top - 10}">${name}</text>`,
     );
-    keyAt -= 16;
+    keyAt -= 32;
   }
   return parts.join('\n');
 }
