@@ -29,7 +29,7 @@ const LIMIT = 16 * MiB;
  * Beyond the limit and 64 KiB: the payload itself; the pieces that another thread has put out, which are copied
  * and then garbage, no more of it than the limit; and the runtime's own.
  */
-const NOISE = LIMIT + 8 * MiB;
+const NOISE = LIMIT + 16 * MiB;
 
 const limits = { maxMessageBytes: LIMIT, maxInflationRatio: 2_000 };
 
