@@ -90,7 +90,6 @@ function refuseUpgrade(
     socket.destroy();
     return;
   }
-  socket.on('error', ignoreError);
   linger(socket);
   socket.end(response);
 }
@@ -99,6 +98,7 @@ function refuseUpgrade(
 export function linger(socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   timer.unref();
+  socket.on('error', ignoreError);
   socket.on('close', () => clearTimeout(timer));
   socket.on('end', () => socket.destroy());
   socket.resume();

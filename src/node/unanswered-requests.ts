@@ -35,6 +35,15 @@ export class UnansweredRequests {
     return false;
   }
 
+  /**
+   * Whether the last answer has said `Connection: close`: behind it no request is taken any more (RFC 9112 9.6). Node
+   * answers some requests itself, as one without Host, with no event, and shows what it said only here.
+   */
+  isClosing(socket: Duplex): boolean {
+    const answer: unknown = Reflect.get(socket, '_httpMessage');
+    return typeof answer === 'object' && answer !== null && Reflect.get(answer, '_last') === true;
+  }
+
   /** Whether anybody but this answers the server's requests. */
   get isAlone(): boolean {
     return this.#http.listenerCount('request') === 1;

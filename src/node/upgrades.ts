@@ -15,7 +15,7 @@ import {
 import { type Limits, resolveLimits } from '../protocol/limits.ts';
 import { ConnectionCounts } from './connection-counts.ts';
 import { deadline } from './deadline.ts';
-import { Http1Upgrade, WaitingSocket } from './http1-upgrade.ts';
+import { Http1Upgrade, linger, WaitingSocket } from './http1-upgrade.ts';
 import { Http2Upgrade } from './http2-upgrade.ts';
 import { passAsPlainRequest } from './plain-request.ts';
 import { RejectUpgrade } from './reject-upgrade.ts';
@@ -131,7 +131,14 @@ export class Upgrades<Data> {
     if (route === undefined) this.#notOurs(request, asked, isForUs);
     // Its answer would end up among our frames.
     else if (this.#unanswered.has(socket)) socket.destroy();
+    // Node ends it once that answer is out.
+    else if (this.#unanswered.isClosing(socket)) this.#letGo(socket);
     else this.#judge(asked, route);
+  }
+
+  #letGo(socket: Duplex): void {
+    linger(socket);
+    this.#watchEnd(socket);
   }
 
   /** A stream of HTTP/2 that asks for WebSocket. Returns whether it is dealt with; if not, others may want it. */
