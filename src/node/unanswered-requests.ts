@@ -41,6 +41,7 @@ export class UnansweredRequests {
    */
   isClosing(socket: Duplex): boolean {
     const answer: unknown = Reflect.get(socket, '_httpMessage');
+    if (socket.writableEnded) return true;
     return typeof answer === 'object' && answer !== null && Reflect.get(answer, '_last') === true;
   }
 
