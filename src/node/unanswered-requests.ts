@@ -36,12 +36,12 @@ export class UnansweredRequests {
   }
 
   /**
-   * Whether the last answer has said `Connection: close`: behind it no request is taken any more (RFC 9112 9.6). Node
+   * Whether our direction is ended, or the last answer has said `Connection: close`: behind it no request is taken any more (RFC 9112 9.6). Node
    * answers some requests itself, as one without Host, with no event, and shows what it said only here.
    */
   isClosing(socket: Duplex): boolean {
-    const answer: unknown = Reflect.get(socket, '_httpMessage');
     if (socket.writableEnded) return true;
+    const answer: unknown = Reflect.get(socket, '_httpMessage');
     return typeof answer === 'object' && answer !== null && Reflect.get(answer, '_last') === true;
   }
 

@@ -1,6 +1,6 @@
 import { constants, deflateRawSync } from 'node:zlib';
+import type { Random } from '../random.ts';
 import { concatBytes, encodeFrame, type FrameFields } from '../reference-codec.ts';
-import type { Random } from './random.ts';
 
 const TEXTS = [
   '',

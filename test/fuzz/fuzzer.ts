@@ -1,7 +1,7 @@
+import { Random } from '../random.ts';
 import type { Coverage } from './coverage.ts';
 import { minimise } from './minimise.ts';
 import { mutate } from './mutate.ts';
-import { Random } from './random.ts';
 import type { Target } from './target.ts';
 
 export interface Failure {

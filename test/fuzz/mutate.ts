@@ -1,4 +1,4 @@
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 import type { Target } from './target.ts';
 
 const MAX_BYTES = 2_048;

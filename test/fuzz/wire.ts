@@ -23,12 +23,16 @@ export class Wire extends Duplex {
       await turn();
     }
     // What an application does later is done by then.
-    for (let turns = 0; turns < 4; turns++) await turn();
+    await turns(4);
     if (!this.destroyed) this.push(null);
-    for (let turns = 0; turns < 4; turns++) await turn();
+    await turns(4);
     this.destroy();
     await turn();
   }
+}
+
+export async function turns(count: number): Promise<void> {
+  for (let at = 0; at < count; at++) await turn();
 }
 
 export function turn(): Promise<void> {

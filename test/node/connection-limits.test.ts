@@ -16,6 +16,7 @@ import { dialHttp2 } from '../faults/http2-peer.ts';
 import { dial, handshake, readRefusal } from '../faults/raw-client.ts';
 import { type RawSocket, within } from '../faults/raw-socket.ts';
 import { dialTo, expectFailureCode, makeGate, startServer } from './connections.ts';
+import { until } from './ways-of-reading.ts';
 
 /** One client, over whichever transport. */
 interface Client {
@@ -86,13 +87,6 @@ function starting(
   more: Partial<ServeOptions<undefined>> = {},
 ): Promise<Server> {
   return startServer(t, { ...way.options, limits, routes: { '*': route }, ...more });
-}
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const waiting = async (): Promise<void> => {
-    while (!isSo()) await nextTurn();
-  };
-  await within(what, waiting());
 }
 
 /** There is room for exactly so many. */

@@ -24,7 +24,7 @@ import {
 } from '../faults/http2-frames.ts';
 import { dial, handshake } from '../faults/raw-client.ts';
 import { CLOSE, clientFrame, TEXT } from '../faults/raw-frames.ts';
-import { switching, withRawServer } from '../faults/raw-server.ts';
+import { type RawServerOptions, switching, withRawServer } from '../faults/raw-server.ts';
 import { within } from '../faults/raw-socket.ts';
 import { Mailbox, startServer } from './connections.ts';
 
@@ -242,23 +242,23 @@ test('the silence counts to the end, and not to when that was taken in', async (
   assert.match(error?.message ?? '', /it was ended, 0\.[0-6] s after/);
 });
 
+/** Resets the connection once a frame has come. */
+const resetting: RawServerOptions = {
+  async answer(raw, request) {
+    raw.write(switching(request));
+    // A reset that comes together with bytes libuv tells as an end.
+    await raw.readFrame();
+    raw.socket.resetAndDestroy();
+  },
+};
+
 suite('a client', () => {
   test('of a server that resets', async () => {
-    await withRawServer(
-      {
-        async answer(raw, request) {
-          raw.write(switching(request));
-          // A reset that comes together with bytes libuv tells as an end.
-          await raw.readFrame();
-          raw.socket.resetAndDestroy();
-        },
-      },
-      async (url) => {
-        const peer = await connect(url);
-        peer.send('here');
-        check(await within('the end', peer.closed), 'CONNECTION_LOST', /: it was reset, /);
-      },
-    );
+    await withRawServer(resetting, async (url) => {
+      const peer = await connect(url);
+      peer.send('here');
+      check(await within('the end', peer.closed), 'CONNECTION_LOST', /: it was reset, /);
+    });
   });
 
   test('of a server that leaves, though it knows of close frames', async () => {
@@ -278,26 +278,16 @@ suite('a client', () => {
   });
 
   test('that is a WebSocket hears of it as well, in its error event', async () => {
-    await withRawServer(
-      {
-        async answer(raw, request) {
-          raw.write(switching(request));
-          // A reset that comes together with bytes libuv tells as an end.
-          await raw.readFrame();
-          raw.socket.resetAndDestroy();
-        },
-      },
-      async (url) => {
-        const socket = new WebSocket(url);
-        socket.onopen = () => socket.send('here');
-        const message = await within(
-          'an error',
-          new Promise<string>((resolve) => {
-            socket.onerror = (event) => resolve(String((event as { error?: unknown }).error));
-          }),
-        );
-        assert.match(message, /ended without a close frame: it was reset, /);
-      },
-    );
+    await withRawServer(resetting, async (url) => {
+      const socket = new WebSocket(url);
+      socket.onopen = () => socket.send('here');
+      const message = await within(
+        'an error',
+        new Promise<string>((resolve) => {
+          socket.onerror = (event) => resolve(String((event as { error?: unknown }).error));
+        }),
+      );
+      assert.match(message, /ended without a close frame: it was reset, /);
+    });
   });
 });

@@ -17,6 +17,7 @@ import { dialHttp2 } from '../faults/http2-peer.ts';
 import { dial, handshake } from '../faults/raw-client.ts';
 import { within } from '../faults/raw-socket.ts';
 import { dialTo, expectFailureCode, Mailbox, startServer } from './connections.ts';
+import { dropMessages } from './dropping-peer.ts';
 
 type Name = keyof DiagnosticsMessages;
 const names: readonly Name[] = [
@@ -270,22 +271,7 @@ suite('aperto:error', () => {
 test('aperto:drop tells how many messages of whom', async (t) => {
   const drops = listen(t, 'aperto:drop');
   const messages = listen(t, 'aperto:message');
-  const opened = new Mailbox<Peer>();
-  const server = await startServer(t, {
-    routes: { '/': { slowPeers: 'drop', open: opened.put } },
-    limits: { highWaterMarkBytes: 1_000, maxBufferedBytes: 100_000 },
-  });
-  const raw = await dial(server.port, false);
-  t.after(() => raw.destroy());
-  raw.write(handshake());
-  await raw.readHead();
-  raw.socket.pause();
-  const peer = await opened.next();
-  let sent = 0;
-  for (; peer.dropped < 2; sent++) {
-    peer.send('x'.repeat(64 * 1024));
-    await nextTurn();
-  }
+  const { peer, sent } = await dropMessages(t, 2);
   assert.deepEqual(drops.all, [
     { peer, messages: 1 },
     { peer, messages: 1 },

@@ -13,6 +13,7 @@ import {
 import { dial, handshake } from '../faults/raw-client.ts';
 import { within } from '../faults/raw-socket.ts';
 import { dialTo, expectFailureCode, startServer } from './connections.ts';
+import { until } from './ways-of-reading.ts';
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -37,13 +38,6 @@ function realPino(): { logger: Pino; lines: Line[]; text(): string } {
     lines,
     text: () => written,
   };
-}
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const waiting = async (): Promise<void> => {
-    while (!isSo()) await nextTurn();
-  };
-  await within(what, waiting());
 }
 
 /** Peers end by themselves before the server does. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { suite, type TestContext, test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type Peer,
   RejectUpgrade,
@@ -13,19 +12,14 @@ import { dial, handshake } from '../faults/raw-client.ts';
 import { CLOSE, clientFrame, closePayload, PING, PONG, TEXT } from '../faults/raw-frames.ts';
 import { within } from '../faults/raw-socket.ts';
 import { dialTo, expectFailureCode, Mailbox, startServer } from './connections.ts';
+import { dropMessages } from './dropping-peer.ts';
+import { until } from './ways-of-reading.ts';
 
 const echo: Route<undefined> = {
   message(peer, message) {
     peer.send(message);
   },
 };
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const waiting = async (): Promise<void> => {
-    while (!isSo()) await nextTurn();
-  };
-  await within(what, waiting());
-}
 
 test('of a server that has done nothing, all are 0', async (t) => {
   const server = await startServer(t, { routes: { '/': echo } });
@@ -84,23 +78,7 @@ test('a published message is sent once for each subscriber, compressed or not', 
 });
 
 test('those that are dropped are counted, and not as sent', async (t) => {
-  const opened = new Mailbox<Peer>();
-  const server = await startServer(t, {
-    routes: { '/': { slowPeers: 'drop', open: opened.put } },
-    limits: { highWaterMarkBytes: 1_000, maxBufferedBytes: 100_000 },
-  });
-  const raw = await dial(server.port, false);
-  t.after(() => raw.destroy());
-  raw.write(handshake());
-  await raw.readHead();
-  raw.socket.pause();
-  const peer = await opened.next();
-  let sent = 0;
-  const message = 'x'.repeat(64 * 1024);
-  for (; peer.dropped < 3; sent++) {
-    peer.send(message);
-    await nextTurn();
-  }
+  const { server, sent } = await dropMessages(t, 3);
   const { messages } = server.metrics();
   assert.deepEqual([messages.dropped, messages.sent], [3, sent - 3]);
   assert.equal(server.dropped, 3);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { afterEach, suite, test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { deflateRawSync } from 'node:zlib';
 import { connect, type Limits, type Peer, type Route } from '../../dist/index.js';
 import { nodePlatform } from '../../dist/node/node-platform.js';
@@ -26,6 +25,7 @@ import { switching, withRawServer } from '../faults/raw-server.ts';
 import { type RawSocket, within } from '../faults/raw-socket.ts';
 import { testOverHttp1 } from '../faults/transport.ts';
 import { Mailbox } from './connections.ts';
+import { until } from './ways-of-reading.ts';
 
 const KIB = 1024;
 const { unfinished } = nodePlatform;
@@ -37,13 +37,6 @@ async function settled(raw: RawSocket): Promise<'open' | number | undefined> {
   if (first === PONG) return 'open';
   assert.equal(first, CLOSE);
   return closeCodeOf(payload);
-}
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const waiting = async (): Promise<void> => {
-    while (!isSo()) await nextTurn();
-  };
-  await within(what, waiting());
 }
 
 // The budget is that of the process: no test leaves anything in it.

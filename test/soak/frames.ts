@@ -1,5 +1,5 @@
 /** Frames as a client makes them, right or wrong, without any of the library's code. */
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 
 export const CONTINUATION = 0x0;
 export const TEXT = 0x1;
@@ -33,7 +33,7 @@ export function clientFrame(
   const body = Buffer.from(payload);
   if (masked) {
     const mask = random.bytes(4);
-    mask.copy(head, 2 + lengthBytes);
+    head.set(mask, 2 + lengthBytes);
     for (let i = 0; i < body.length; i++) body[i] = (body[i] ?? 0) ^ (mask[i & 3] ?? 0);
   }
   return Buffer.concat([head, body]);

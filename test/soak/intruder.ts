@@ -1,10 +1,10 @@
 /** Connections that keep no rules: each does one thing wrong, and must be ended as that deserves. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Random } from '../random.ts';
 import { CLOSE, FIN, ServerFrames, UpgradeAnswer, upgradeRequest } from './frames.ts';
 import type { MalformedCase, RefusedCase } from './malformed-cases.ts';
 import { HANDSHAKE_TIMEOUT_MS, MESSAGE_TIMEOUT_MS } from './plan.ts';
-import type { Random } from './random.ts';
 import { inTime } from './slow-reader.ts';
 
 /**

@@ -1,6 +1,7 @@
 /** Connections of the load: over TCP by code of its own, over TLS by the library's client. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ClientPeer, connect } from '../../dist/index.js';
+import type { Random } from '../random.ts';
 import {
   BINARY,
   CLOSE,
@@ -14,7 +15,6 @@ import {
   UpgradeAnswer,
   upgradeRequest,
 } from './frames.ts';
-import type { Random } from './random.ts';
 
 export interface LinkEvents {
   message(data: string | Uint8Array): void;

@@ -1,6 +1,7 @@
 /** All clients but the half-open ones. */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Random } from '../random.ts';
 import {
   repeatedly,
   sendMalformed,
@@ -14,7 +15,6 @@ import { Member, type Membership } from './member.ts';
 import { crowd } from './plan.ts';
 import { asked, type LoadAsked, listen, type ToLoad, tell } from './process-messages.ts';
 import { sampleProcess } from './process-sample.ts';
-import { Random } from './random.ts';
 import { count, type LoadSample } from './samples.ts';
 import { readSlowly } from './slow-reader.ts';
 
@@ -99,7 +99,7 @@ function tick(): void {
 }
 
 function churn(now: number): void {
-  const member = churnRandom.of(members);
+  const member = churnRandom.pick(members);
   if (!member.isOpen) return;
   const way = churnRandom.next();
   if (way < 0.6) {
@@ -146,7 +146,7 @@ async function sendNextMalformed(): Promise<void> {
 }
 
 async function sendNextUnfinished(): Promise<void> {
-  const wrong = await sendUnfinished(listening, intruders.of(unfinishedWays));
+  const wrong = await sendUnfinished(listening, intruders.pick(unfinishedWays));
   unfinished += 1;
   if (wrong !== undefined) problem(wrong);
 }

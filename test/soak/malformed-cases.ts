@@ -1,4 +1,5 @@
 import { deflateRawSync } from 'node:zlib';
+import type { Random } from '../random.ts';
 import {
   BINARY,
   CLOSE,
@@ -12,7 +13,6 @@ import {
   TEXT,
 } from './frames.ts';
 import { MALFORMED_FRAGMENTS, MALFORMED_MESSAGE_BYTES } from './plan.ts';
-import type { Random } from './random.ts';
 
 export interface MalformedCase {
   readonly name: string;

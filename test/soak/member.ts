@@ -1,8 +1,8 @@
+import type { Random } from '../random.ts';
 import { Ledger, type LedgerTotals } from './ledger.ts';
 import { type Link, type LinkEvents, RawLink, TlsLink } from './link.ts';
 import { FAR_TOPICS, HTTP2_SHARE, TLS_SHARE } from './plan.ts';
 import type { Listening } from './process-messages.ts';
-import type { Random } from './random.ts';
 
 const ECHO_SIZES = [4, 60, 120, 130, 1_000, 8_000] as const;
 const ECHO_MS = 10_000;
@@ -82,9 +82,11 @@ export class Member implements LinkEvents {
       return;
     }
     const { random } = this.#shared;
-    const size = random.of(ECHO_SIZES);
+    const size = random.pick(ECHO_SIZES);
     const data =
-      random.next() < 0.5 ? `e${random.below(1e6)}`.padEnd(size, 'ü') : random.bytes(size);
+      random.next() < 0.5
+        ? `e${random.below(1e6)}`.padEnd(size, 'ü')
+        : Buffer.from(random.bytes(size));
     this.#echo = { data, since: now };
     this.#link.send(data);
   }

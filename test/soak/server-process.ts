@@ -13,6 +13,7 @@ import {
   type Server,
   serve,
 } from '../../dist/index.js';
+import { Random } from '../random.ts';
 import {
   BULK_BYTES,
   crowd,
@@ -24,7 +25,6 @@ import {
 } from './plan.ts';
 import { asked, listen, type ServerAsked, type ToServer, tell } from './process-messages.ts';
 import { sampleProcess } from './process-sample.ts';
-import { Random } from './random.ts';
 import { count, type Idle, type Kind } from './samples.ts';
 
 const { plan, enginePort, farHost } = asked<ServerAsked>();

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Random } from '../random.ts';
 import { Ledger, type LedgerTotals } from './ledger.ts';
 import { RawLink } from './link.ts';
-import type { Random } from './random.ts';
 
 export interface SlowReading {
   readonly port: number;

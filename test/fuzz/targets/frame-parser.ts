@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type FrameHandler, FrameParser } from '../../../dist/protocol/frames/frame-parser.js';
 import { cutInto } from '../../protocol/splitting.ts';
+import type { Random } from '../../random.ts';
 import { concatBytes, type DecodedFrame, decodeFrames } from '../../reference-codec.ts';
 import { someFrames } from '../frame-stream.ts';
 import { Input } from '../input.ts';
-import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
 
 interface Frame {

@@ -29,12 +29,12 @@ import {
   TEXT,
   PING as WS_PING,
 } from '../../faults/raw-frames.ts';
+import type { Random } from '../../random.ts';
 import { concatBytes } from '../../reference-codec.ts';
 import { attachApplication } from '../application.ts';
 import { Input } from '../input.ts';
-import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
-import { turn } from '../wire.ts';
+import { turns } from '../wire.ts';
 
 const END_HEADERS = 0x4;
 /** Each is a turn of the event loop. */
@@ -167,10 +167,6 @@ async function dial(): Promise<Socket> {
   socket.resume();
   await once(socket, 'connect');
   return socket;
-}
-
-async function turns(count: number): Promise<void> {
-  for (let at = 0; at < count; at++) await turn();
 }
 
 export const http2: Target = {

@@ -3,9 +3,9 @@ import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { keptCompression } from '../../../dist/node/compression/kept-compression.js';
 import { publicCompression } from '../../../dist/node/compression/public-compression.js';
 import type { Compression, Inflater } from '../../../dist/protocol/extensions/compression.js';
+import type { Random } from '../../random.ts';
 import { concatBytes } from '../../reference-codec.ts';
 import { Input } from '../input.ts';
-import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
 
 type Outcome = string | 'refused';

@@ -15,6 +15,10 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
+  between(least: number, most: number): number {
+    return least + this.next() * (most - least);
+  }
+
   /** A whole number below `end`. */
   below(end: number): number {
     return Math.floor(this.next() * end);
@@ -33,5 +37,13 @@ export class Random {
 
   bytes(length: number): Uint8Array {
     return Uint8Array.from({ length }, () => this.below(256));
+  }
+
+  /** One of its own, so that what one actor does changes nothing for another. */
+  fork(name: string): Random {
+    let hash = this.#state ^ 0x811c9dc5;
+    for (const character of name)
+      hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 16777619);
+    return new Random(hash);
   }
 }
